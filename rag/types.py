@@ -1,0 +1,278 @@
+"""The data that travels through the pipeline: frozen, and without logic beyond properties.
+
+Every offset counts Python characters of `Article.text`, the text as it was stored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any, Literal
+
+Status = Literal["answered", "abstained"]
+
+
+@dataclass(frozen=True, slots=True)
+class Article:
+    """One revision of one article. `text` never changes under an (`id`, `revision`)."""
+
+    id: str
+    title: str
+    text: str
+    source: str | None = None
+    url: str | None = None
+    published: date | None = None
+    revision: int = 1
+
+    def to_dict(self) -> dict[str, Any]:
+        """The article as JSON values; `published` as an ISO 8601 date or null."""
+        return {
+            "id": self.id,
+            "revision": self.revision,
+            "title": self.title,
+            "source": self.source,
+            "url": self.url,
+            "published": self.published.isoformat() if self.published else None,
+            "text": self.text,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A half-open range of characters, never empty."""
+
+    start: int
+    end: int
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.start < self.end:
+            raise ValueError(f"a span needs 0 <= start < end, not {self.start}..{self.end}")
+
+
+@dataclass(frozen=True, slots=True)
+class RankedPassage:
+    """A passage of an article with its retrieval score (higher is better).
+
+    `copies` are other articles that hold a near-identical passage (the same wire story).
+    """
+
+    id: int
+    article: Article
+    start: int
+    end: int
+    score: float
+    copies: tuple[Article, ...] = ()
+
+    @property
+    def text(self) -> str:
+        """The passage, exactly as it stands in the article."""
+        return self.article.text[self.start : self.end]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The passage as JSON values."""
+        return {
+            "article_id": self.article.id,
+            "title": self.article.title,
+            "source": self.article.source,
+            "url": self.article.url,
+            "published": self.article.published.isoformat() if self.article.published else None,
+            "start": self.start,
+            "end": self.end,
+            "text": self.text,
+            "score": round(self.score, 4),
+            "copies": [article.id for article in self.copies],
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Citation:
+    """An exact span of a stored article. The quote is read from the text, so it cannot differ."""
+
+    article: Article
+    start: int
+    end: int
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.start < self.end <= len(self.article.text):
+            raise ValueError(
+                f"span {self.start}..{self.end} is outside article {self.article.id}, "
+                f"which has {len(self.article.text)} characters"
+            )
+
+    @property
+    def quote(self) -> str:
+        """`article.text[start:end]`."""
+        return self.article.text[self.start : self.end]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The citation as JSON values."""
+        return {
+            "article_id": self.article.id,
+            "revision": self.article.revision,
+            "title": self.article.title,
+            "source": self.article.source,
+            "url": self.article.url,
+            "published": self.article.published.isoformat() if self.article.published else None,
+            "start": self.start,
+            "end": self.end,
+            "quote": self.quote,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """One checked sentence of an answer. `support` is in 0..1; a literal quote has 1."""
+
+    text: str
+    citations: tuple[Citation, ...]
+    support: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """The sentence as JSON values."""
+        return {
+            "text": self.text,
+            "support": round(self.support, 4),
+            "citations": [citation.to_dict() for citation in self.citations],
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """How an answer came about, so that it can be explained and repeated.
+
+    `timings` are milliseconds per stage. `notes` are sentences for the user (a model that did not
+    answer). `dropped` pairs each rejected draft sentence with the reason.
+    """
+
+    query: str = ""
+    settings: str = ""
+    prompts: Mapping[str, str] = field(default_factory=dict)
+    models: Mapping[str, str] = field(default_factory=dict)
+    timings: Mapping[str, float] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    dropped: tuple[tuple[str, str], ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """The trace as JSON values."""
+        return {
+            "query": self.query,
+            "settings": self.settings,
+            "prompts": dict(self.prompts),
+            "models": dict(self.models),
+            "timings": {stage: round(ms, 2) for stage, ms in self.timings.items()},
+            "notes": list(self.notes),
+            "dropped": [{"text": text, "reason": reason} for text, reason in self.dropped],
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What retrieval found, before any wording: the passages, and the best sentences as quotes.
+
+    `quotes` is empty when the evidence is too weak to answer with.
+    """
+
+    query: str
+    passages: tuple[RankedPassage, ...]
+    quotes: tuple[Sentence, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Checked sentences with their citations, or an abstention with the closest passages."""
+
+    question: str
+    status: Status
+    sentences: tuple[Sentence, ...]
+    passages: tuple[RankedPassage, ...]
+    trace: Trace
+
+    @property
+    def text(self) -> str:
+        """The sentences, joined; empty for an abstention."""
+        return " ".join(sentence.text for sentence in self.sentences)
+
+    @property
+    def citations(self) -> tuple[Citation, ...]:
+        """Every citation once, in the order of the answer: number n is `citations[n - 1]`."""
+        return tuple(dict.fromkeys(c for s in self.sentences for c in s.citations))
+
+    def to_dict(self) -> dict[str, Any]:
+        """The answer as JSON values: what `newsrag ask --json` prints."""
+        return {
+            "question": self.question,
+            "status": self.status,
+            "sentences": [sentence.to_dict() for sentence in self.sentences],
+            "passages": [passage.to_dict() for passage in self.passages],
+            "trace": self.trace.to_dict(),
+        }
+
+    def __str__(self) -> str:
+        """Plain text: the sentences with numbers, then the numbered sources."""
+        if self.status == "abstained":
+            closest = [f"  - {byline(p.article)}" for p in self.passages]
+            return "\n".join(["The archive does not say.", *(["Closest:"] if closest else []), *closest])
+        numbers = {citation: n for n, citation in enumerate(self.citations, 1)}
+        body = " ".join(
+            sentence.text + "".join(f" [{numbers[c]}]" for c in sentence.citations)
+            for sentence in self.sentences
+        )
+        sources = [f"[{n}] {byline(c.article)}\n    {c.quote}" for c, n in numbers.items()]
+        return "\n".join([body, "", *sources])
+
+
+Event = Evidence | Sentence | Answer
+"""What `Archive.stream` yields: the evidence, each sentence once it is checked, then the answer."""
+
+Turn = tuple[str, str]
+"""One earlier exchange of a conversation: the question and the text of its answer."""
+
+History = Sequence[Turn]
+
+
+def byline(article: Article) -> str:
+    """Title, source and date of an article on one line, leaving out what is unknown."""
+    date_text = article.published.isoformat() if article.published else None
+    return ", ".join(part for part in (article.title, article.source, date_text) if part)
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """One input record that could not be stored: where it stands and why, in one sentence."""
+
+    place: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.place}: {self.reason}"
+
+
+@dataclass(frozen=True, slots=True)
+class IngestReport:
+    """What one `ingest` did. Counts are articles, but for `passages`."""
+
+    added: int = 0
+    changed: int = 0
+    unchanged: int = 0
+    removed: int = 0
+    passages: int = 0
+    seconds: float = 0.0
+    interrupted: bool = False
+    failures: tuple[Failure, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ArchiveStatus:
+    """What an archive holds. `sources` maps an outlet to its number of articles, most first."""
+
+    path: str
+    articles: int
+    passages: int
+    pending: int
+    first: date | None
+    last: date | None
+    undated: int
+    sources: Mapping[str, int]
+    embedding_model: str
+    size_bytes: int
