@@ -250,15 +250,16 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class IngestReport:
-    """What one `ingest` did. Counts are articles, but for `passages`."""
+    """What one `ingest` did, or has done so far. Counts are articles, but for `passages`.
+
+    `passages` are those embedded by this run; `seconds` is its wall time.
+    """
 
     added: int = 0
     changed: int = 0
     unchanged: int = 0
-    removed: int = 0
     passages: int = 0
     seconds: float = 0.0
-    interrupted: bool = False
     failures: tuple[Failure, ...] = ()
 
 

@@ -1,0 +1,142 @@
+"""Records into the store: stage, embed and index, the last two at the same time."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
+from itertools import chain
+from pathlib import Path
+
+from rag.ledger import StageResult
+from rag.models import Embedder
+from rag.passages import split_passages
+from rag.sources import Record, load
+from rag.store import Store
+from rag.types import Article, Failure, IngestReport
+from rag.words import IndexEntry
+
+Progress = Callable[[IngestReport], None]
+
+_BATCH_PASSAGES = 512
+_COUNTED = {
+    StageResult.ADDED: "added",
+    StageResult.CHANGED: "changed",
+    StageResult.UNCHANGED: "unchanged",
+}
+
+
+def ingest(
+    store: Store,
+    embedder: Embedder,
+    records: Iterable[Record | Failure],
+    passage_characters: int,
+    progress: Progress,
+) -> IngestReport:
+    """Store every record and index its passages; unchanged ones cost no embedding.
+
+    Articles that an earlier, interrupted run staged are indexed first. `progress` is called with
+    the counts so far after every record and batch. An interrupt (Ctrl-C) leaves a sound archive:
+    what is staged is indexed by the next run.
+    """
+    with store.writing(), _Pipeline(store, embedder, progress) as pipeline:
+        pipeline.index_staged()
+        for record in records:
+            pipeline.take(record, passage_characters)
+        pipeline.index_staged()
+        pipeline.finish()
+    return pipeline.report
+
+
+class _Pipeline:
+    """Embeds one batch while the batch before it is written by a second thread."""
+
+    def __init__(self, store: Store, embedder: Embedder, progress: Progress) -> None:
+        self._store = store
+        self._embedder = embedder
+        self._progress = progress
+        self._started = time.monotonic()
+        self._writer = ThreadPoolExecutor(1, thread_name_prefix="newsrag-index")
+        self._writing: Future[None] | None = None
+        self._position = 0
+        self._staged = 0
+        self.report = IngestReport()
+
+    def __enter__(self) -> _Pipeline:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        try:
+            self._join_writer()
+        finally:
+            self._writer.shutdown()
+
+    def take(self, record: Record | Failure, passage_characters: int) -> None:
+        """Stage one record; embed and index once a batch is full."""
+        if isinstance(record, Failure):
+            self._count(failures=(*self.report.failures, record))
+            return
+        result = StageResult.UNCHANGED
+        ledger = self._store.ledger
+        if not ledger.is_known(record.origin, record.article):
+            spans = split_passages(record.article.text, passage_characters)
+            result = ledger.stage(
+                record.origin, record.article, spans, replaces=Path(record.origin).is_file()
+            )
+            self._staged += len(spans) if result is not StageResult.UNCHANGED else 0
+        self._count(**{_COUNTED[result]: getattr(self.report, _COUNTED[result]) + 1})
+        if self._staged >= _BATCH_PASSAGES:
+            self.index_staged()
+
+    def index_staged(self) -> None:
+        """Embed all staged articles, and hand each batch to the writing thread."""
+        self._staged = 0
+        while True:
+            self._position, articles = self._store.ledger.pending(self._position, _BATCH_PASSAGES)
+            if not articles:
+                break
+            entries = [entry for article in articles for entry in self._entries(article)]
+            vectors = self._embedder.encode([f"{entry.title}\n{entry.text}" for entry in entries])
+            self._join_writer()
+            self._writing = self._writer.submit(self._store.index, articles, entries, vectors)
+            self._count(passages=self.report.passages + len(entries))
+
+    def finish(self) -> None:
+        """Wait for the last batch, and clear what left the archive without a batch."""
+        self._join_writer()
+        self._store.collect_garbage()
+
+    def _entries(self, article: Article) -> list[IndexEntry]:
+        return [
+            IndexEntry(
+                row.id, article.title, article.text[row.start : row.end], row.day, row.source or ""
+            )
+            for row in self._store.ledger.passages(article)
+        ]
+
+    def _join_writer(self) -> None:
+        writing, self._writing = self._writing, None
+        if writing is not None:
+            writing.result()
+
+    def _count(self, **counts: object) -> None:
+        seconds = time.monotonic() - self._started
+        self.report = replace(self.report, seconds=seconds, **counts)  # type: ignore[arg-type]
+        self._progress(self.report)
+
+
+def records(inputs: Iterable[str | Path | Article]) -> Iterator[Record | Failure]:
+    """The records of files, folders and `Article` objects.
+
+    Raises `SourceError` for a path that does not exist, before anything is read.
+    """
+    inputs = list(inputs)
+    given = [_given(item) for item in inputs if isinstance(item, Article)]
+    return chain(given, load([Path(item) for item in inputs if not isinstance(item, Article)]))
+
+
+def _given(article: Article) -> Record | Failure:
+    if article.id and article.text.strip():
+        return Record(f"article:{article.id}", article)
+    return Failure(f"article {article.id or article.title!r}", "has no id or no text")

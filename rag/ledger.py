@@ -1,0 +1,365 @@
+"""Articles and the ingestion ledger in SQLite: the one place that decides what exists.
+
+A new revision is first staged as `pending`, then indexed, then made `current` in one transaction;
+until then its predecessor answers. Passages that left are `garbage` until the derived indexes have
+forgotten them. So a crash at any point leaves rows that say what remains to be done.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sqlite3
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date
+from enum import Enum, auto
+from pathlib import Path
+from typing import Any, cast
+
+from rag.errors import ArchiveError, ArticleNotFoundError
+from rag.types import Article, Span
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS articles (
+    id TEXT NOT NULL, revision INTEGER NOT NULL, state TEXT NOT NULL, digest TEXT NOT NULL,
+    title TEXT NOT NULL, source TEXT, url TEXT, day INTEGER NOT NULL, text TEXT NOT NULL,
+    PRIMARY KEY (id, revision)
+) STRICT;
+CREATE INDEX IF NOT EXISTS articles_state ON articles (state, day);
+CREATE TABLE IF NOT EXISTS passages (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, article_id TEXT NOT NULL, revision INTEGER NOT NULL,
+    start INTEGER NOT NULL, end INTEGER NOT NULL
+) STRICT;
+CREATE INDEX IF NOT EXISTS passages_article ON passages (article_id, revision);
+CREATE TABLE IF NOT EXISTS origins (
+    origin TEXT PRIMARY KEY, article_id TEXT NOT NULL, digest TEXT NOT NULL
+) STRICT;
+CREATE INDEX IF NOT EXISTS origins_article ON origins (article_id);
+CREATE TABLE IF NOT EXISTS garbage (passage_id INTEGER PRIMARY KEY) STRICT;
+"""
+_ARTICLE_COLUMNS = "a.id, a.title, a.text, a.source, a.url, a.day, a.revision"
+_MAX_VARIABLES = 500
+_BUSY_SECONDS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class PassageRow:
+    """Where a passage stands; `day` is the article's date as a proleptic ordinal, 0 if undated."""
+
+    id: int
+    article_id: str
+    revision: int
+    start: int
+    end: int
+    day: int
+    source: str | None
+
+
+class StageResult(Enum):
+    """What staging found."""
+
+    ADDED = auto()
+    CHANGED = auto()
+    UNCHANGED = auto()
+
+
+def article_digest(article: Article) -> str:
+    """A hash of everything that a user can see of an article."""
+    published = article.published.isoformat() if article.published else None
+    fields = [article.title, article.text, article.source, article.url, published]
+    return hashlib.sha256(json.dumps(fields).encode()).hexdigest()
+
+
+class Ledger:
+    """One SQLite file. Safe to use from several threads; one process writes at a time."""
+
+    def __init__(self, file: Path) -> None:
+        self._lock = threading.RLock()
+        self._path = file
+        try:
+            self._db = sqlite3.connect(
+                file, timeout=_BUSY_SECONDS, check_same_thread=False, isolation_level=None
+            )
+            self._db.execute("PRAGMA journal_mode = WAL")
+            self._db.execute("PRAGMA synchronous = NORMAL")
+            self._db.executescript(_SCHEMA)
+        except sqlite3.Error as error:
+            raise ArchiveError(f"{file} cannot be opened as an archive: {error}") from error
+
+    def close(self) -> None:
+        """Close the file."""
+        with self._lock:
+            self._db.close()
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        with self._lock:
+            try:
+                self._db.execute("BEGIN IMMEDIATE")
+                yield self._db
+                self._db.execute("COMMIT")
+            except BaseException as error:
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
+                if isinstance(error, sqlite3.Error):
+                    raise ArchiveError(f"{self._path} cannot be written: {error}") from error
+                raise
+
+    def _rows(self, query: str, values: Sequence[object] = ()) -> list[tuple[object, ...]]:
+        with self._lock:
+            try:
+                return self._db.execute(query, values).fetchall()
+            except sqlite3.Error as error:
+                raise ArchiveError(f"{self._path} cannot be read: {error}") from error
+    # -- what an archive was made with --------------------------------------------------------
+
+    def meta(self) -> dict[str, str]:
+        """The settings that an archive keeps from its making."""
+        return {str(key): str(value) for key, value in self._rows("SELECT key, value FROM meta")}
+
+    def set_meta(self, values: dict[str, str]) -> None:
+        """Keep settings that later opens must match."""
+        with self._transaction() as db:
+            db.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", values.items())
+
+    # -- writing ------------------------------------------------------------------------------
+
+    def is_known(self, origin: str, article: Article) -> bool:
+        """Whether this origin last gave exactly this article."""
+        rows = self._rows("SELECT article_id, digest FROM origins WHERE origin = ?", (origin,))
+        return rows == [(article.id, article_digest(article))]
+
+    def stage(
+        self, origin: str, article: Article, spans: Sequence[Span], *, replaces: bool
+    ) -> StageResult:
+        """Note the article as pending, unless it is stored already.
+
+        With `replaces`, an article of another id that this origin alone gave before is removed: a
+        file that holds one article and was edited.
+        """
+        digest = article_digest(article)
+        with self._transaction() as db:
+            before = db.execute(
+                "SELECT article_id FROM origins WHERE origin = ?", (origin,)
+            ).fetchone()
+            values = (origin, article.id, digest)
+            db.execute("INSERT OR REPLACE INTO origins VALUES (?, ?, ?)", values)
+            newest = db.execute(
+                "SELECT revision, state, digest FROM articles WHERE id = ?"
+                " ORDER BY revision DESC LIMIT 1",
+                (article.id,),
+            ).fetchone()
+            replaced = replaces and before is not None and before[0] != article.id
+            if replaced:
+                self._remove_orphan(db, before[0])
+            if newest is not None and newest[2] == digest:
+                return StageResult.UNCHANGED
+            if newest is not None and newest[1] == "pending":
+                _drop_revision(db, article.id, newest[0])
+            _insert(db, article, (newest[0] if newest else 0) + 1, digest, spans)
+            return StageResult.CHANGED if newest is not None or replaced else StageResult.ADDED
+
+    def _remove_orphan(self, db: sqlite3.Connection, article_id: str) -> None:
+        query = "SELECT 1 FROM origins WHERE article_id = ?"
+        if db.execute(query, (article_id,)).fetchone() is None:
+            _drop_article(db, article_id)
+
+    def pending(self, after: int, limit: int) -> tuple[int, list[Article]]:
+        """Staged articles in the order of staging, from position `after` on (0: from the first).
+
+        Stops once they have at least `limit` passages; returns the position reached with them.
+        """
+        rows = self._rows(
+            f"SELECT a.rowid, {_ARTICLE_COLUMNS}, (SELECT count(*) FROM passages p"
+            " WHERE p.article_id = a.id AND p.revision = a.revision)"
+            " FROM articles a WHERE a.state = 'pending' AND a.rowid > ? ORDER BY a.rowid LIMIT ?",
+            (after, limit),
+        )
+        articles: list[Article] = []
+        passages = 0
+        for row in rows:
+            articles.append(_article(row[1:-1]))
+            after = cast(int, row[0])
+            passages += cast(int, row[-1])
+            if passages >= limit:
+                break
+        return after, articles
+
+    def publish(self, articles: Iterable[Article], passage_ids: Iterable[int]) -> None:
+        """Make indexed revisions current, in one transaction; their predecessors become old.
+
+        Indexed passages that were dropped meanwhile become garbage.
+        """
+        with self._transaction() as db:
+            for article in articles:
+                old = db.execute(
+                    "SELECT revision FROM articles WHERE id = ? AND state = 'current'",
+                    (article.id,),
+                ).fetchall()
+                for (revision,) in old:
+                    _drop_passages(db, article.id, revision)
+                db.execute(
+                    "UPDATE articles SET state = 'old' WHERE id = ? AND state = 'current'",
+                    (article.id,),
+                )
+                db.execute(
+                    "UPDATE articles SET state = 'current' WHERE id = ? AND revision = ?",
+                    (article.id, article.revision),
+                )
+            db.executemany(
+                "INSERT OR IGNORE INTO garbage SELECT ?1"
+                " WHERE NOT EXISTS (SELECT 1 FROM passages WHERE id = ?1)",
+                [(passage_id,) for passage_id in passage_ids],
+            )
+
+    def delete(self, article_id: str) -> None:
+        """Remove an article with all its revisions. Raises `ArticleNotFoundError`."""
+        self.article(article_id)
+        with self._transaction() as db:
+            _drop_article(db, article_id)
+
+    def garbage(self) -> list[int]:
+        """Passages that the derived indexes must forget."""
+        return [cast(int, row[0]) for row in self._rows("SELECT passage_id FROM garbage")]
+
+    def clear_garbage(self, ids: Sequence[int]) -> None:
+        """Note that the derived indexes have forgotten these passages."""
+        with self._transaction() as db:
+            db.executemany("DELETE FROM garbage WHERE passage_id = ?", [(i,) for i in ids])
+
+    # -- reading ------------------------------------------------------------------------------
+
+    def article(self, article_id: str, revision: int | None = None) -> Article:
+        """The current revision of an article, or a given one. Raises `ArticleNotFoundError`."""
+        which = "state = 'current'" if revision is None else "revision = ?"
+        values = (article_id,) if revision is None else (article_id, revision)
+        rows = self._rows(
+            f"SELECT {_ARTICLE_COLUMNS} FROM articles a WHERE id = ? AND {which}", values
+        )
+        if not rows:
+            raise ArticleNotFoundError(f"the archive has no article {article_id}")
+        return _article(rows[0])
+
+    def articles(self, limit: int = -1) -> list[Article]:
+        """Current articles, latest first; undated ones last."""
+        rows = self._rows(
+            f"SELECT {_ARTICLE_COLUMNS} FROM articles a WHERE state = 'current'"
+            " ORDER BY day DESC, id LIMIT ?",
+            (limit,),
+        )
+        return [_article(row) for row in rows]
+
+    def passages(self, article: Article) -> list[PassageRow]:
+        """The passages of one revision, in text order."""
+        rows = self._rows(
+            "SELECT id, start, end FROM passages WHERE article_id = ? AND revision = ? ORDER BY start",
+            (article.id, article.revision),
+        )
+        day = article.published.toordinal() if article.published else 0
+        return [
+            PassageRow(i, article.id, article.revision, start, end, day, article.source)
+            for i, start, end in cast(list[tuple[int, int, int]], rows)
+        ]
+
+    def passage_rows(self, ids: Sequence[int]) -> dict[int, PassageRow]:
+        """Those of the passages that belong to a current article, by id."""
+        found: dict[int, PassageRow] = {}
+        for first in range(0, len(ids), _MAX_VARIABLES):
+            part = ids[first : first + _MAX_VARIABLES]
+            rows = self._rows(
+                "SELECT p.id, p.article_id, p.revision, p.start, p.end, a.day, a.source"
+                " FROM passages p JOIN articles a ON a.id = p.article_id"
+                f" AND a.revision = p.revision WHERE p.id IN ({','.join('?' * len(part))})"
+                " AND a.state = 'current'",
+                part,
+            )
+            found.update((row[0], PassageRow(*row)) for row in cast(list[Any], rows))
+        return found
+
+    def days(self) -> list[tuple[int, str | None, int]]:
+        """(day, source, passages) of the current articles, for estimating what a filter leaves."""
+        return cast(
+            list[tuple[int, str | None, int]],
+            self._rows(
+                "SELECT a.day, a.source, count(*) FROM articles a JOIN passages p"
+                " ON p.article_id = a.id AND p.revision = a.revision"
+                " WHERE a.state = 'current' GROUP BY a.day, a.source"
+            ),
+        )
+
+    def version(self) -> int:
+        """A number that changes whenever another connection has changed the file."""
+        return cast(int, self._rows("PRAGMA data_version")[0][0])
+
+    def count(self, state: str) -> int:
+        """The number of articles that are "current" or "pending"."""
+        query = "SELECT count(*) FROM articles WHERE state = ?"
+        return cast(int, self._rows(query, (state,))[0][0])
+
+    def undated(self) -> int:
+        """The number of current articles without a date."""
+        query = "SELECT count(*) FROM articles WHERE state = 'current' AND day = 0"
+        return cast(int, self._rows(query)[0][0])
+
+    def sources(self) -> dict[str, int]:
+        """Articles per outlet, most first."""
+        rows = self._rows(
+            "SELECT coalesce(source, '(none)'), count(*) FROM articles WHERE state = 'current'"
+            " GROUP BY 1 ORDER BY 2 DESC, 1"
+        )
+        return {str(source): cast(int, count) for source, count in rows}
+
+
+def _insert(
+    db: sqlite3.Connection, article: Article, revision: int, digest: str, spans: Sequence[Span]
+) -> None:
+    day = article.published.toordinal() if article.published else 0
+    db.execute(
+        "INSERT INTO articles (id, revision, state, digest, title, source, url, day, text)"
+        " VALUES (?, ?, 'pending', ?, ?, ?, ?, ?, ?)",
+        (
+            article.id,
+            revision,
+            digest,
+            article.title,
+            article.source,
+            article.url,
+            day,
+            article.text,
+        ),
+    )
+    db.executemany(
+        "INSERT INTO passages (article_id, revision, start, end) VALUES (?, ?, ?, ?)",
+        [(article.id, revision, span.start, span.end) for span in spans],
+    )
+
+
+def _drop_passages(db: sqlite3.Connection, article_id: str, revision: int) -> None:
+    where = "WHERE article_id = ? AND revision = ?"
+    values = (article_id, revision)
+    db.execute(f"INSERT OR IGNORE INTO garbage SELECT id FROM passages {where}", values)
+    db.execute(f"DELETE FROM passages {where}", values)
+
+
+def _drop_revision(db: sqlite3.Connection, article_id: str, revision: int) -> None:
+    _drop_passages(db, article_id, revision)
+    db.execute("DELETE FROM articles WHERE id = ? AND revision = ?", (article_id, revision))
+
+
+def _drop_article(db: sqlite3.Connection, article_id: str) -> None:
+    revisions = db.execute("SELECT revision FROM articles WHERE id = ?", (article_id,)).fetchall()
+    for (revision,) in revisions:
+        _drop_revision(db, article_id, revision)
+    db.execute("DELETE FROM origins WHERE article_id = ?", (article_id,))
+
+
+def _article(row: Sequence[object]) -> Article:
+    article_id, title, text, source, url, day, revision = cast(
+        tuple[str, str, str, str | None, str | None, int, int], row
+    )
+    published = date.fromordinal(day) if day else None
+    return Article(article_id, title, text, source, url, published, revision)

@@ -1,0 +1,46 @@
+"""The progress bar of an ingestion."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from rag.sources import count_records
+from rag.types import IngestReport
+
+if TYPE_CHECKING:
+    from rag.archive import Archive
+
+
+def ingest_with_progress(
+    archive: Archive, paths: Sequence[Path], console: Console
+) -> tuple[IngestReport, bool]:
+    """Ingest with a bar on `console`; returns the report, and whether Ctrl-C ended it."""
+    last = IngestReport()
+    bar = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("articles, {task.fields[rates]}"),
+        TimeRemainingColumn(),
+        console=console,
+    )
+    with bar:
+        task = bar.add_task("Ingesting", total=count_records(paths), rates="loading the model")
+
+        def update(report: IngestReport) -> None:
+            nonlocal last
+            last = report
+            done = report.added + report.changed + report.unchanged + len(report.failures)
+            seconds = max(report.seconds, 1e-9)
+            rates = f"{done / seconds:,.0f} articles/s, {report.passages / seconds:,.0f} passages/s"
+            bar.update(task, completed=done, rates=rates)
+
+        try:
+            return archive.ingest(*paths, progress=update), False
+        except KeyboardInterrupt:
+            return last, True

@@ -1,0 +1,159 @@
+"""The word index: BM25 over titles and passages, in tantivy. Derived from SQLite, rebuildable."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date
+from functools import cache
+from pathlib import Path
+
+import tantivy
+
+from rag.errors import ArchiveError
+
+_WRITER_HEAP_BYTES = 64_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """Which articles may be found: bounds are inclusive; an undated article passes no date bound
+    but `until`, since nothing says that it is later."""
+
+    since: date | None = None
+    until: date | None = None
+    source: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class IndexEntry:
+    """What the derived indexes keep of a passage. `day` is a proleptic ordinal, 0 if undated."""
+
+    id: int
+    title: str
+    text: str
+    day: int
+    source: str
+
+
+@cache
+def _analyzer() -> tantivy.TextAnalyzer:
+    return (
+        tantivy.TextAnalyzerBuilder(tantivy.Tokenizer.simple())
+        .filter(tantivy.Filter.remove_long(40))
+        .filter(tantivy.Filter.lowercase())
+        .filter(tantivy.Filter.stopword("english"))
+        .filter(tantivy.Filter.stemmer("english"))
+        .build()
+    )
+
+
+def stems(text: str) -> list[str]:
+    """The stems of a text's words, in order, without English function words."""
+    return _analyzer().analyze(text)
+
+
+class WordIndex:
+    """One tantivy index in a folder. One writer at a time; the archive's lock sees to that."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._schema = (
+            tantivy.SchemaBuilder()
+            .add_integer_field("id", indexed=True, fast=True)
+            .add_text_field("title", tokenizer_name="en_stem")
+            .add_text_field("text", tokenizer_name="en_stem")
+            .add_integer_field("day", indexed=True, fast=True)
+            .add_text_field("source", tokenizer_name="raw", index_option="basic")
+            .build()
+        )
+        try:
+            self._index = tantivy.Index(self._schema, str(folder))
+        except ValueError as error:
+            raise ArchiveError(f"the word index in {folder} cannot be opened: {error}") from error
+        self._writer: tantivy.IndexWriter | None = None
+
+    def add(self, entries: Iterable[IndexEntry]) -> None:
+        """Index the entries, replacing those of the same id; nothing is visible before `commit`."""
+        writer = self._open_writer()
+        for entry in entries:
+            writer.delete_documents_by_term("id", entry.id)
+            writer.add_document(
+                tantivy.Document(
+                    id=entry.id,
+                    title=entry.title,
+                    text=entry.text,
+                    day=entry.day,
+                    source=entry.source,
+                )
+            )
+
+    def delete(self, ids: Iterable[int]) -> None:
+        """Forget these passages, from the next `commit` on."""
+        writer = self._open_writer()
+        for passage_id in ids:
+            writer.delete_documents_by_term("id", passage_id)
+
+    def commit(self) -> None:
+        """Make all changes durable and visible."""
+        if self._writer is not None:
+            self._writer.commit()
+            self._index.reload()
+
+    def reload(self) -> None:
+        """See what another process has committed."""
+        self._index.reload()
+
+    def close(self) -> None:
+        """Finish merging and release the writer."""
+        if self._writer is not None:
+            writer, self._writer = self._writer, None
+            writer.wait_merging_threads()
+            self._index.reload()
+
+    def search(self, question: str, limit: int, filters: Filters) -> list[tuple[int, float]]:
+        """The best `limit` passages as (id, BM25 score), best first."""
+        terms = list(dict.fromkeys(stems(question)))
+        if not terms:
+            return []
+        should = [
+            (tantivy.Occur.Should, tantivy.Query.term_query(self._schema, field, term))
+            for term in terms
+            for field in ("title", "text")
+        ]
+        words = tantivy.Query.boolean_query(should)
+        query = tantivy.Query.boolean_query(
+            [(tantivy.Occur.Must, words), *((tantivy.Occur.Must, f) for f in self._must(filters))]
+        )
+        searcher = self._index.searcher()
+        hits = searcher.search(query, limit, count=False).hits
+        ids = searcher.fast_field_values("id", [address for _, address in hits])
+        return [(int(i or 0), float(score)) for i, (score, _) in zip(ids, hits, strict=True)]
+
+    def rarity(self, terms: Iterable[str]) -> dict[str, float]:
+        """ln(1 + N / (1 + n)) per stem: N passages in all, n of them with the stem."""
+        searcher = self._index.searcher()
+        total = searcher.num_docs
+        return {
+            term: math.log(1 + total / (1 + searcher.doc_freq("text", term))) for term in terms
+        }
+
+    def _must(self, filters: Filters) -> Sequence[tantivy.Query]:
+        must = []
+        if filters.since or filters.until:
+            low = filters.since.toordinal() if filters.since else 0
+            high = filters.until.toordinal() if filters.until else date.max.toordinal()
+            days = tantivy.Query.range_query(
+                self._schema, "day", tantivy.FieldType.Integer, low, high
+            )
+            must.append(tantivy.Query.const_score_query(days, 0.0))
+        if filters.source is not None:
+            term = tantivy.Query.term_query(self._schema, "source", filters.source, "basic")
+            must.append(tantivy.Query.const_score_query(term, 0.0))
+        return must
+
+    def _open_writer(self) -> tantivy.IndexWriter:
+        if self._writer is None:
+            self._writer = self._index.writer(_WRITER_HEAP_BYTES, 1)
+        return self._writer

@@ -1,0 +1,1 @@
+"""The chat: a Gradio page around an `rag.Archive`."""
