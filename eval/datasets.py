@@ -1,7 +1,7 @@
 """Question sets with their gold, resolved against the articles of an archive.
 
-Three formats, told apart by their content: our own JSON Lines, RealTimeQA JSON Lines, and SQuAD JSON
-(NewsQA as MRQA publishes it). Any of them may be gzipped.
+Three formats, told apart by their content: our own JSON Lines, RealTimeQA JSON Lines, and SQuAD
+JSON (NewsQA as MRQA publishes it). Any of them may be gzipped.
 """
 
 from __future__ import annotations
@@ -22,9 +22,6 @@ from rag import Article, SourceError
 
 GoldSpan = tuple[str, int, int]
 """Article id, start and end: a half-open range of characters of the stored text."""
-
-Item = tuple[str, object]
-"""A record of a file with its place there, for messages."""
 
 _QUESTIONS_FILE = "questions.jsonl"
 _LONGEST_TITLE = 80
@@ -177,36 +174,28 @@ def _with_unique_ids(questions: Iterable[Question]) -> tuple[Question, ...]:
 
 
 class _Index:
-    """The articles of the archive by what a question set may know of them."""
+    """The articles of the archive by what a question set may know: URL, title or bare text."""
 
     def __init__(self, articles: Iterable[Article]) -> None:
         self._by_url: dict[str, Article] = {}
-        self._by_title: defaultdict[str, list[Article]] = defaultdict(list)
-        self._by_text: defaultdict[str, list[Article]] = defaultdict(list)
+        self.by_title: defaultdict[str, list[Article]] = defaultdict(list)
+        self.by_text: defaultdict[str, list[Article]] = defaultdict(list)
         for article in articles:
             if article.url:
                 self._by_url[article.url] = article
                 self._by_url.setdefault(_canonical(article.url), article)
-            self._by_title[article.title].append(article)
-            self._by_text[article.text.strip()].append(article)
+            self.by_title[article.title].append(article)
+            self.by_text[article.text.strip()].append(article)
 
     def url(self, url: str) -> list[Article]:
-        """The article with this address, as written or in its canonical form."""
+        """Find the article with this address, as written or in its canonical form."""
         article = self._by_url.get(url) or self._by_url.get(_canonical(url))
         return [article] if article else []
-
-    def title(self, title: str) -> list[Article]:
-        """Every article with exactly this title."""
-        return self._by_title.get(title, [])
-
-    def text(self, text: str) -> list[Article]:
-        """Every article with this text, apart from outer white space."""
-        return self._by_text.get(text.strip(), [])
 
 
 def _canonical(url: str) -> str:
     """Return the form that the archive derives article ids from."""
-    from courlan import clean_url  # noqa: PLC0415 - takes 0.1 s to import
+    from courlan import clean_url
 
     # courlan drops query parts without "=", which in "story.php?20230814" name the article.
     if all("=" in part for part in urlsplit(url).query.split("&") if part):
@@ -278,7 +267,7 @@ def _own_reference(gold: Mapping[str, object], place: str, index: _Index) -> _Re
     if gold.get("url") is not None:
         articles = index.url(_text(gold, "url", place))
     else:
-        articles = index.title(_text(gold, "title", place))
+        articles = index.by_title[_text(gold, "title", place)]
     if gold.get("quote") is None:
         return _Reference(tuple(articles), (), complete=bool(articles))
     spans = _find_quote(articles, _text(gold, "quote", place))
@@ -311,7 +300,7 @@ def _squad_questions(
     pairs = []
     for place, _, paragraph in _squad_paragraphs(root, file):
         context = _text(paragraph, "context", place)
-        articles = tuple(index.text(context))
+        articles = tuple(index.by_text[context.strip()])
         for number, item in enumerate(_list(paragraph, "qas", place), 1):
             record_place = f"{place}, question {number}"
             record = _object(item, record_place)

@@ -81,8 +81,8 @@ def require_extra() -> None:
 def normalise(text: str) -> str:
     """Lower case, no punctuation, no English articles, single spaces.
 
-    This is SQuAD v1.1's `normalize_answer` (Rajpurkar et al., 2016), but that typographic quotes and
-    dashes count as the ASCII ones, which it removes.
+    This is SQuAD v1.1's `normalize_answer` (Rajpurkar et al., 2016), but that typographic quotes
+    and dashes count as the ASCII ones, which it removes.
     """
     text = text.translate(_TYPOGRAPHIC).lower().translate(_PUNCTUATION)
     return " ".join(_ARTICLES.sub(" ", text).split())
@@ -113,7 +113,7 @@ def contains(text: str, answers: Iterable[str]) -> bool:
 
 
 def answer_scores(text: str | None, answers: Sequence[str], answerable: bool) -> Scores:
-    """The scores `ANSWERS` of one question; `text` is None for an abstention.
+    """Return the scores `ANSWERS` of one question; `text` is None for an abstention.
 
     The plain ones are over answerable questions, where an abstention scores 0. Over all questions
     an unanswerable one scores 1 for an abstention and 0 for an answer, as in SQuAD 2.0. "All with
@@ -161,7 +161,7 @@ def rank_articles(passages: Iterable[RankedPassage]) -> list[str]:
 
 
 def article_scores(ranked: Sequence[str], gold: Collection[str]) -> Scores:
-    """The article scores of `RETRIEVAL` by ir-measures; all None without gold articles.
+    """Return the article scores of `RETRIEVAL` by ir-measures; all None without gold articles.
 
     Hit@k is its Success@k, MRR its RR over the whole ranking; gold is binary.
     """
@@ -169,7 +169,7 @@ def article_scores(ranked: Sequence[str], gold: Collection[str]) -> Scores:
     if not gold:
         return dict.fromkeys(names)
     require_extra()
-    import ir_measures  # type: ignore[import-untyped] # noqa: PLC0415 - of the extra "eval"
+    import ir_measures
 
     measures = [ir_measures.Success @ k for k in CUTOFFS]
     measures += [ir_measures.RR, ir_measures.nDCG @ 10]
@@ -191,7 +191,7 @@ def passage_rank(
 
 
 def passage_scores(rank: int | None) -> Scores:
-    """The passage scores of `RETRIEVAL` for the rank of the first right passage, if there is one."""
+    """Return the passage scores of `RETRIEVAL`; `rank` is that of the first right passage."""
     names = RETRIEVAL[-len(CUTOFFS) :]
     hits = [float(rank is not None and rank <= k) for k in CUTOFFS]
     return dict(zip(names, hits, strict=True))
@@ -209,7 +209,7 @@ def mean(values: Iterable[float | None]) -> Figure:
 
 
 def abstention_scores(counts: Abstentions) -> dict[str, Figure]:
-    """Precision, recall and F1 of abstaining, where to abstain on an unanswerable question is right.
+    """Precision, recall and F1 of abstaining, which is right on an unanswerable question.
 
     `n` counts what each is a share of. All are None when no question is unanswerable.
     """

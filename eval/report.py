@@ -10,7 +10,7 @@ import json
 import re
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from eval.metrics import CUTOFFS, Figure, require_extra
 from eval.run import Result, Row
@@ -30,7 +30,7 @@ _NOT_PART_OF_SVG = re.compile(r"\A.*?(?=<svg)|<metadata>.*?</metadata>", re.DOTA
 
 def print_table(result: Result, console: Console) -> None:
     """Print every figure with the number of questions behind it."""
-    from rich.text import Text  # noqa: PLC0415 - not needed to import this module
+    from rich.text import Text
 
     console.print(_figure_table(result))
     console.print(_abstention_table(result))
@@ -50,7 +50,7 @@ def write_html(result: Result, folder: Path) -> Path:
     Raises `NewsragError` when the extra "eval" is not installed or the file cannot be written.
     """
     require_extra()
-    import jinja2  # noqa: PLC0415 - not needed for the other reports
+    import jinja2
 
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
@@ -68,12 +68,12 @@ def write_html(result: Result, folder: Path) -> Path:
 def remarks(result: Result) -> list[str]:
     """Say in sentences what a reader has to know before trusting the figures."""
     done, planned = len(result.rows), result.planned
-    texts = [f"{done} of {planned} questions asked; rows: {result.rows_file}"]
+    texts = [f"{done} of {planned} questions asked; rows: {result.rows_file.name}"]
     if result.interrupted:
         texts.append("Interrupted: the same command goes on from here.")
     if result.resumed:
         texts.append(
-            f"{result.resumed} rows are from an earlier run; delete the file to ask again."
+            f"{result.resumed} rows are from an earlier run; delete that file to ask again."
         )
     if result.failed:
         reasons = dict.fromkeys(row.error for row in result.failed)
@@ -121,8 +121,8 @@ def _hits(row: Row) -> str:
 
 
 def _table(*numbers: str, title: str, first: str = "") -> Table:
-    from rich.table import Table  # noqa: PLC0415
-    from rich.text import Text  # noqa: PLC0415
+    from rich.table import Table
+    from rich.text import Text
 
     table = Table(title=Text(title), title_justify="left")
     table.add_column(first)
@@ -154,7 +154,7 @@ def _abstention_table(result: Result) -> Table:
 
 
 def _latency_table(result: Result) -> Table:
-    from rich.text import Text  # noqa: PLC0415
+    from rich.text import Text
 
     table = _table("p50", "p95", "n", title="Latency in milliseconds", first="stage")
     for stage, times in result.latency.items():
@@ -183,25 +183,28 @@ def _plots(result: Result) -> Iterator[tuple[str, Markup]]:
 
 
 def _svg(draw: Callable[[Axes], None]) -> Markup:
-    import matplotlib as mpl  # noqa: PLC0415 - of the extra "eval", slow to import
-    from markupsafe import Markup  # noqa: PLC0415
-    from matplotlib.figure import Figure as Canvas  # noqa: PLC0415
+    import matplotlib as mpl
+    from markupsafe import Markup
+    from matplotlib.figure import Figure as Canvas
 
-    style: dict[str, Any] = {
-        "svg.hashsalt": "newsrag",
-        "svg.fonttype": "none",
-        "font.family": "sans-serif",
-        "font.size": 9,
-        "axes.spines.top": False,
-        "axes.spines.right": False,
-    }
-    with mpl.rc_context(style):
+    style = mpl.rc_context(
+        {
+            "svg.hashsalt": "newsrag",
+            "svg.fonttype": "none",
+            "text.parse_math": False,
+            "font.family": "sans-serif",
+            "font.size": 9,
+            "axes.spines.top": False,
+            "axes.spines.right": False,
+        }
+    )
+    with style:
         canvas = Canvas(figsize=(4.8, 2.9), layout="constrained")
         draw(canvas.subplots())
         buffer = io.StringIO()
         canvas.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
     # Matplotlib escapes the text that it draws.
-    return Markup(_NOT_PART_OF_SVG.sub("", buffer.getvalue()))  # noqa: S704
+    return Markup(_NOT_PART_OF_SVG.sub("", buffer.getvalue()))
 
 
 def _draw_hits(axes: Axes, articles: Sequence[Row], passages: Sequence[Row]) -> None:
@@ -220,14 +223,13 @@ def _draw_hits(axes: Axes, articles: Sequence[Row], passages: Sequence[Row]) -> 
 
 
 def _draw_latency(axes: Axes, result: Result) -> None:
-    stages = list(reversed(result.latency.items()))
+    stages = list(result.latency.items())[::-1]
     places = range(len(stages))
     axes.barh(places, [times.p95 for _, times in stages], color=_GREY, height=0.5, label="p95")
     axes.barh(places, [times.p50 for _, times in stages], color=_BLUE, height=0.5, label="p50")
-    # A stage name is no formula.
-    axes.set_yticks(places, [stage.replace("$", r"\$") for stage, _ in stages])
-    axes.set(xlabel="milliseconds")
-    axes.legend(loc="lower right", frameon=False)
+    axes.set_yticks(places, [stage for stage, _ in stages])
+    axes.set(xlabel="milliseconds", ylim=(-0.5, len(stages) + 0.1))
+    axes.legend(loc="upper right", ncols=2, frameon=False)
 
 
 def _draw_abstentions(axes: Axes, result: Result) -> None:
@@ -249,4 +251,4 @@ def _draw_abstentions(axes: Axes, result: Result) -> None:
 def _draw_histogram(axes: Axes, values: Sequence[float]) -> None:
     axes.hist(values, bins=20, range=(0, 1), color=_BLUE, edgecolor="white")
     axes.set(xlabel="F1", ylabel="questions", xlim=(0, 1))
-    axes.yaxis.get_major_locator().set_params(integer=True)
+    axes.locator_params(axis="y", integer=True)

@@ -11,13 +11,14 @@ import hashlib
 import json
 import random
 import time
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, Literal, Protocol, TextIO
+
+from rich import progress as bars
+from rich.console import Console
 
 from eval import metrics
 from eval.datasets import Question, QuestionSet, load_questions
@@ -172,7 +173,7 @@ def evaluate(  # noqa: PLR0913 - the options of the command, by name
     """Ask the questions of a set, keep a row of each under `out`, and sum up.
 
     `limit` asks a sample of that many, the same for the same `seed`. `wording` false keeps the LLM
-    out; `dates` false asks without the questions' dates; `retrieval_only` searches and asks nothing.
+    out; `dates` false asks without the questions' dates; `retrieval_only` only searches.
     Ctrl-C stops and sums up what is done; the same call goes on from there. A question that raises
     a `NewsragError` is counted as failed, and asked again by the next run. Raises `SourceError` for
     a set that cannot be read, and `NewsragError` when the extra "eval" is not installed.
@@ -185,17 +186,17 @@ def evaluate(  # noqa: PLR0913 - the options of the command, by name
     key = _key(archive.settings.digest, loaded.digest, options, articles)
     file = Path(out) / f"{loaded.name}-{key}.jsonl"
     started = datetime.now(UTC)
-    rows = _resume(file, {question.id for question in questions})
+    rows, stream = _reopen(file, {question.id for question in questions})
     resumed = len(rows)
     todo = [question for question in questions if question.id not in rows]
     interrupted = False
-    with file.open("a", encoding="utf-8") as stream, _progress(progress) as advance:
-        advance(resumed, len(questions))
+    with stream, _progress_bar(progress) as bar:
+        task = bar.add_task("asking", completed=resumed, total=len(questions))
         try:
             for question in todo:
                 rows[question.id] = _ask(archive, question, options)
                 _write(stream, rows[question.id])
-                advance(1, len(questions))
+                bar.advance(task)
         except KeyboardInterrupt:
             interrupted = True
     ordered = [rows[question.id] for question in questions if question.id in rows]
@@ -231,15 +232,19 @@ def _key(settings: str, digest: str, options: Options, articles: Iterable[Articl
 # Rows on disk.
 
 
-def _resume(file: Path, wanted: set[str]) -> dict[str, Row]:
-    """Take the rows of an earlier run, and rewrite the file without failed and torn ones."""
+def _reopen(file: Path, wanted: set[str]) -> tuple[dict[str, Row], TextIO]:
+    """Return the rows of an earlier run, and the file, open for more of them."""
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        lines = file.read_text(encoding="utf-8", errors="replace").split("\n")
-    except FileNotFoundError:
-        return {}
+        rows = _resume(file, wanted) if file.exists() else {}
+        return rows, file.open("a", encoding="utf-8")
     except OSError as error:
         raise NewsragError(f"{file} cannot be used for the rows: {error}") from error
+
+
+def _resume(file: Path, wanted: set[str]) -> dict[str, Row]:
+    """Take the rows of an earlier run, and rewrite the file without failed and torn ones."""
+    lines = file.read_text(encoding="utf-8", errors="replace").split("\n")
     torn = lines.pop()  # Nothing, where the last line is whole.
     rows = [_parse(line, f"{file}:{number}") for number, line in enumerate(lines, 1)]
     kept = {row.id: row for row in rows if row.error is None and row.id in wanted}
@@ -266,39 +271,10 @@ def _write(stream: TextIO, row: Row) -> None:
     stream.flush()
 
 
-def _progress(shown: bool) -> AbstractContextManager[Callable[[int, int], None]]:
-    return _ProgressBar() if shown else _NoProgress()
-
-
-class _NoProgress(AbstractContextManager[Callable[[int, int], None]]):
-    def __enter__(self) -> Callable[[int, int], None]:
-        return lambda _steps, _total: None
-
-    def __exit__(self, *exception: object) -> None:
-        return None
-
-
-class _ProgressBar(AbstractContextManager[Callable[[int, int], None]]):
-    def __init__(self) -> None:
-        from rich import progress  # noqa: PLC0415 - not needed without a bar
-        from rich.console import Console  # noqa: PLC0415
-
-        columns = (
-            progress.TextColumn("asking"),
-            progress.BarColumn(),
-            progress.MofNCompleteColumn(),
-            progress.TimeElapsedColumn(),
-            progress.TimeRemainingColumn(),
-        )
-        self._bar = progress.Progress(*columns, console=Console(stderr=True))
-
-    def __enter__(self) -> Callable[[int, int], None]:
-        self._bar.start()
-        task = self._bar.add_task("asking")
-        return lambda steps, total: self._bar.update(task, advance=steps, total=total)
-
-    def __exit__(self, *exception: object) -> None:
-        self._bar.stop()
+def _progress_bar(shown: bool) -> bars.Progress:
+    counts = (bars.MofNCompleteColumn(), bars.TimeElapsedColumn(), bars.TimeRemainingColumn())
+    columns = (bars.TextColumn("{task.description}"), bars.BarColumn(), *counts)
+    return bars.Progress(*columns, console=Console(stderr=True), disable=not shown)
 
 
 # One question.
@@ -313,8 +289,8 @@ def _ask(archive: Asked, question: Question, options: Options) -> Row:
         answers=question.answers,
         status="found",
     )
-    as_of = question.as_of if options.dates else None
     try:
+        as_of = question.as_of if options.dates else None
         query = _query(archive, question, as_of)
         start = time.perf_counter()
         passages = archive.search(query, k=PASSAGES, as_of=as_of)
@@ -347,15 +323,15 @@ def _with_retrieval(
 ) -> Row:
     ranked = metrics.rank_articles(passages)
     gold = set(question.gold_articles)
-    answers = question.answers if question.answerable else ()
+    # Without its article in the archive, a passage that holds the answer would be chance.
+    answers = question.answers if gold else ()
     rank = metrics.passage_rank(passages, answers, question.gold_spans)
-    known = bool(answers or question.gold_spans)
     hits = metrics.passage_scores(rank)
     return dataclasses.replace(
         row,
         article_rank=next((n for n, name in enumerate(ranked, 1) if name in gold), None),
         passage_rank=rank,
-        scores=metrics.article_scores(ranked, gold) | (hits if known else dict.fromkeys(hits)),
+        scores=metrics.article_scores(ranked, gold) | (hits if gold else dict.fromkeys(hits)),
         timings={_TOTAL: total},
     )
 
@@ -386,19 +362,19 @@ def _with_answer(row: Row, question: Question, answer: Answer, total: float) -> 
 def _sum_up(loaded: QuestionSet, rows: Sequence[Row], **known: Any) -> Result:
     scored = [row for row in rows if row.error is None]
     counts = _abstentions(scored)
+    differ = any(row.answers and not row.answerable for row in scored)
+    answers = metrics.ANSWERS if differ else metrics.ANSWERS[:-2]
     figures = {
         group: {name: metrics.mean(row.scores.get(name) for row in scored) for name in names}
         for group, names in (
             ("retrieval", metrics.RETRIEVAL),
-            ("answers", metrics.ANSWERS),
+            ("answers", answers),
             ("citations", metrics.CITATIONS),
         )
     }
     figures["abstention"] = metrics.abstention_scores(counts)
-    stages: defaultdict[str, list[float]] = defaultdict(list)
-    for row in scored:
-        for stage, milliseconds in row.timings.items():
-            stages[stage].append(milliseconds)
+    names = dict.fromkeys(stage for row in scored for stage in row.timings)
+    stages = {name: [r.timings[name] for r in scored if name in r.timings] for name in names}
     return Result(
         name=loaded.name,
         format=loaded.format,

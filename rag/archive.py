@@ -28,6 +28,7 @@ from rag.types import (
     IngestReport,
     RankedPassage,
     Sentence,
+    Status,
     Trace,
 )
 
@@ -65,7 +66,8 @@ class Archive:
         folder = Path(path)
         if not create and not (folder / "articles.sqlite").exists():
             raise ArchiveError(
-                f"there is no archive in {folder}; make one with: newsrag ingest PATH --archive {folder}"
+                f"there is no archive in {folder}; "
+                f"make one with: newsrag ingest PATH --archive {folder}"
             )
         store = Store(folder, settings.embedding_model, settings.passage_characters)
         embedder = SentenceTransformerEmbedder(settings.embedding_model)
@@ -217,19 +219,19 @@ class Archive:
                 sentences.append(sentence)
                 yield sentence
         shown = () if run.declined else tuple(sentences) or quotes
-        status = "answered" if shown else "abstained"
+        status: Status = "answered" if shown else "abstained"
         yield Answer(question, status, shown, passages, run.trace(query))
 
     # -- llama-index --------------------------------------------------------------------------
 
     def as_retriever(self, k: int = 10) -> BaseRetriever:
-        """This archive's `search` as a llama-index retriever."""
+        """`search` as a llama-index retriever."""
         from rag.llamaindex import ArchiveRetriever
 
         return ArchiveRetriever(self, k)
 
     def as_query_engine(self, wording: bool = True) -> CustomQueryEngine:
-        """This archive's `ask` as a llama-index query engine."""
+        """`ask` as a llama-index query engine."""
         from rag.llamaindex import ArchiveQueryEngine
 
         return ArchiveQueryEngine(archive=self, wording=wording)

@@ -16,8 +16,6 @@ from typer.core import TyperGroup
 from rag.errors import NewsragError, SettingsError
 
 if TYPE_CHECKING:
-    import click
-
     from rag.archive import Archive
     from rag.types import Answer, Citation, IngestReport, Sentence
 
@@ -25,7 +23,7 @@ if TYPE_CHECKING:
 class _Group(TyperGroup):
     """Turns every newsrag error into one sentence and exit code 1."""
 
-    def invoke(self, ctx: click.Context) -> Any:
+    def invoke(self, ctx: Any) -> Any:
         try:
             return super().invoke(ctx)
         except NewsragError as error:
@@ -245,8 +243,8 @@ class _AnswerPrinter:
             self._console.print("The archive does not say.", style="bold")
             if answer.passages:
                 self._console.print("The closest passages, none of which answers:")
-            for passage in answer.passages[:5]:
-                self._console.print(_plain(f"  - {byline(passage.article)}"))
+            for line in list(dict.fromkeys(byline(p.article) for p in answer.passages))[:5]:
+                self._console.print(_plain(f"  - {line}"))
         for citation, number in self._numbers.items():
             heading = _plain(f"[{number}] {byline(citation.article)} ({citation.article.id})")
             heading.stylize("cyan")
@@ -260,13 +258,13 @@ def _open(folder: Path, create: bool = False, **flags: str | None) -> Archive:
     from rag.archive import Archive
     from rag.settings import load_settings
 
-    return Archive.open(folder, load_settings(**flags), create=create)
+    return Archive.open(folder, load_settings(None, **flags), create=create)
 
 
 def _day(option: str, value: str | None) -> date | None:
     if value is None:
         return None
-    from rag.dates import parse_date
+    from rag.sources import parse_date
 
     day = parse_date(value)
     if day is None:

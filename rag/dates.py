@@ -113,7 +113,7 @@ def _from_words(text: str) -> date | None:
 
 @cache
 def _parser(order: str) -> DateDataParser:
-    from dateparser.date import DateDataParser  # noqa: PLC0415 - takes 0.1 s to import
+    from dateparser.date import DateDataParser
 
     return DateDataParser(
         languages=_LANGUAGES,

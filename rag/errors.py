@@ -23,7 +23,7 @@ class SettingsError(NewsragError):
 
 
 class SourceError(NewsragError):
-    """An input cannot be read as articles. `place` is the file, with the line where one is known."""
+    """An input cannot be read as articles. `place` is the file, with the line where known."""
 
     def __init__(self, place: str, reason: str) -> None:
         super().__init__(f"{place}: {reason}")

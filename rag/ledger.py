@@ -115,6 +115,7 @@ class Ledger:
                 return self._db.execute(query, values).fetchall()
             except sqlite3.Error as error:
                 raise ArchiveError(f"{self._path} cannot be read: {error}") from error
+
     # -- what an archive was made with --------------------------------------------------------
 
     def meta(self) -> dict[str, str]:
@@ -256,7 +257,8 @@ class Ledger:
     def passages(self, article: Article) -> list[PassageRow]:
         """The passages of one revision, in text order."""
         rows = self._rows(
-            "SELECT id, start, end FROM passages WHERE article_id = ? AND revision = ? ORDER BY start",
+            "SELECT id, start, end FROM passages WHERE article_id = ? AND revision = ?"
+            " ORDER BY start",
             (article.id, article.revision),
         )
         day = article.published.toordinal() if article.published else 0

@@ -93,7 +93,7 @@ def _load_sentence_transformer(name: str) -> SentenceTransformer:
     from sentence_transformers import SentenceTransformer
     from transformers.utils import logging
 
-    logging.disable_progress_bar()
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     native_bfloat16 = torch.cpu.get_capabilities().get("avx512_bf16", False)
     dtype = torch.bfloat16 if native_bfloat16 and not torch.cuda.is_available() else torch.float32
     try:

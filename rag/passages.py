@@ -10,7 +10,7 @@ import sentencex
 from rag.types import Span
 
 MAX_SENTENCE_CHARACTERS = 600
-"""A longer "sentence" is a list or a run-on; it is cut at white space, so that quotes stay short."""
+"""A longer "sentence" is a list or a run-on; it is cut at white space, to keep quotes short."""
 
 _LINE = re.compile(r"[^\n]+")
 _BLANK_LINE = re.compile(r"\n[^\S\n]*\n")
@@ -65,7 +65,9 @@ def _lines(text: str, start: int, end: int) -> list[tuple[int, int]]:
     return [match.span() for match in _LINE.finditer(text, start, end)]
 
 
-def _pieces(text: str, start: int, end: int, limit: int = MAX_SENTENCE_CHARACTERS) -> Iterator[Span]:
+def _pieces(
+    text: str, start: int, end: int, limit: int = MAX_SENTENCE_CHARACTERS
+) -> Iterator[Span]:
     """`text[start:end]` without outer white space, cut into pieces of at most `limit`."""
     while True:
         while start < end and text[start].isspace():

@@ -11,8 +11,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
-import numpy as np
-
 from rag.models import Embedder
 from rag.passages import split_sentences
 from rag.settings import Settings

@@ -1,4 +1,4 @@
-"""The settings: defaults, then `newsrag.toml`, then flags. Secrets come from the environment only."""
+"""The settings: defaults, then `newsrag.toml`, then flags; secrets from the environment only."""
 
 from __future__ import annotations
 

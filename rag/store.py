@@ -120,7 +120,9 @@ class Store:
                 f"the archive in {self.folder} is being written by another process; try again later"
             ) from error
 
-    def index(self, articles: Sequence[Article], entries: Sequence[IndexEntry], vectors: Vectors) -> None:
+    def index(
+        self, articles: Sequence[Article], entries: Sequence[IndexEntry], vectors: Vectors
+    ) -> None:
         """Put staged passages into both indexes, then make their articles current."""
         with self._readable_failures():
             if entries:
@@ -154,7 +156,9 @@ class Store:
         try:
             yield
         except (ChromaError, OSError, ValueError) as error:
-            raise ArchiveError(f"the archive in {self.folder} cannot be written: {error}") from error
+            raise ArchiveError(
+                f"the archive in {self.folder} cannot be written: {error}"
+            ) from error
 
     def status(self) -> ArchiveStatus:
         """Counts, dates, outlets and size on disk."""

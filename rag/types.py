@@ -211,8 +211,10 @@ class Answer:
     def __str__(self) -> str:
         """Plain text: the sentences with numbers, then the numbered sources."""
         if self.status == "abstained":
-            closest = [f"  - {byline(p.article)}" for p in self.passages]
-            return "\n".join(["The archive does not say.", *(["Closest:"] if closest else []), *closest])
+            closest = dict.fromkeys(f"  - {byline(p.article)}" for p in self.passages)
+            return "\n".join(
+                ["The archive does not say.", *(["Closest:"] if closest else []), *closest]
+            )
         numbers = {citation: n for n, citation in enumerate(self.citations, 1)}
         body = " ".join(
             sentence.text + "".join(f" [{numbers[c]}]" for c in sentence.citations)

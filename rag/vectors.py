@@ -42,7 +42,7 @@ class VectorIndex:
 
     def close(self) -> None:
         """Release the files."""
-        self._client.close()
+        self._client.close()  # type: ignore[attr-defined]
 
     def add(self, entries: Sequence[IndexEntry], vectors: Vectors) -> None:
         """Store one vector per entry, replacing those of the same id."""
@@ -69,16 +69,13 @@ class VectorIndex:
     ) -> list[tuple[int, float]]:
         """The `limit` nearest passages as (id, cosine similarity), best first."""
         result = self._collection.query(
-            query_embeddings=[vector], n_results=limit, where=_where(filters), include=["distances"]
+            query_embeddings=vector[np.newaxis],
+            n_results=limit,
+            where=_where(filters),
+            include=["distances"],
         )
         distances = (result["distances"] or [[]])[0]
         return [(int(i), 1.0 - d) for i, d in zip(result["ids"][0], distances, strict=True)]
-
-    def vectors(self, ids: Sequence[int]) -> dict[int, NDArray[np.float32]]:
-        """The stored vectors of these passages."""
-        result = self._collection.get(ids=[str(i) for i in ids], include=["embeddings"])
-        rows = result["embeddings"]
-        return {int(i): row for i, row in zip(result["ids"], rows, strict=True)} if len(ids) else {}
 
 
 def _where(filters: Filters) -> dict[str, Any] | None:

@@ -15,6 +15,7 @@ from rag.types import Citation, Sentence
 from rag.words import stems
 
 MIN_SUPPORT = 0.75
+MIN_SIMILARITY = 0.4
 MAX_QUOTES = 3
 
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
@@ -80,11 +81,7 @@ def _numbers(text: str) -> set[str]:
 
 def answerable(evidence: Sequence[EvidenceSentence]) -> bool:
     """Whether the best evidence is close enough to the question to answer from."""
-    return any(e.similarity >= MIN_SIMILARITY and e.coverage >= MIN_COVERAGE for e in evidence)
-
-
-MIN_SIMILARITY = 0.35
-MIN_COVERAGE = 0.3
+    return any(sentence.similarity >= MIN_SIMILARITY for sentence in evidence)
 
 
 def quotes(evidence: Sequence[EvidenceSentence]) -> tuple[Sentence, ...]:

@@ -18,8 +18,10 @@ _WRITER_HEAP_BYTES = 64_000_000
 
 @dataclass(frozen=True, slots=True)
 class Filters:
-    """Which articles may be found: bounds are inclusive; an undated article passes no date bound
-    but `until`, since nothing says that it is later."""
+    """Which articles may be found; bounds are inclusive.
+
+    An undated article passes `until`, since nothing says that it is later, but not `since`.
+    """
 
     since: date | None = None
     until: date | None = None
@@ -135,9 +137,7 @@ class WordIndex:
         """ln(1 + N / (1 + n)) per stem: N passages in all, n of them with the stem."""
         searcher = self._index.searcher()
         total = searcher.num_docs
-        return {
-            term: math.log(1 + total / (1 + searcher.doc_freq("text", term))) for term in terms
-        }
+        return {term: math.log(1 + total / (1 + searcher.doc_freq("text", term))) for term in terms}
 
     def _must(self, filters: Filters) -> Sequence[tantivy.Query]:
         must = []

@@ -17,9 +17,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rag import sources
+from rag import formats
 from rag.errors import SourceError
-from rag.sources import Record, article_id, find_files, load
+from rag.sources import Record, article_id, count_records, find_files, load
 from rag.types import Article, Failure
 
 SEED = Path(__file__).parents[2] / "shared/seed/kim-missiles-2023-08-14.txt"
@@ -355,8 +355,8 @@ def test_a_bad_line_is_named_and_the_rest_is_read(tmp_path: Path, line: str, rea
 def test_an_overlong_line_is_skipped_in_bounded_memory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sources, "LINE_LIMIT", 100_000)
-    monkeypatch.setattr(sources, "_SAMPLE", 10_000)
+    monkeypatch.setattr(formats, "LINE_LIMIT", 100_000)
+    monkeypatch.setattr(formats, "_SAMPLE", 10_000)
     path = tmp_path / "a.jsonl"
     with path.open("w") as file:
         file.write(lines_of({"text": PIER}))
@@ -379,7 +379,7 @@ def test_an_overlong_line_is_skipped_in_bounded_memory(
 
 def test_a_line_of_just_the_limit_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     line = json.dumps({"text": PIER})
-    monkeypatch.setattr(sources, "LINE_LIMIT", len(line))
+    monkeypatch.setattr(formats, "LINE_LIMIT", len(line))
     records, failures = read(write(tmp_path / "a.jsonl", f"{line}\n{line} \n{line}"))
     assert len(records) == 2
     assert [failure.place for failure in failures] == [f"{tmp_path}/a.jsonl:2"]
@@ -518,7 +518,7 @@ def test_csv_without_a_text_column(tmp_path: Path) -> None:
 def test_an_overlong_csv_line_spoils_its_own_row_only(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sources, "LINE_LIMIT", 300)
+    monkeypatch.setattr(formats, "LINE_LIMIT", 300)
     content = f'title,text\nA,"{PIER}\n{"x" * 400}\nend"\nB,"{FERRY}"\nC,{"x," * 200}\nD,"{PIER}"\n'
     path = write(tmp_path / "a.csv", content)
     records, failures = read(path)
@@ -551,7 +551,7 @@ def test_bytes_that_are_no_text(tmp_path: Path, name: str) -> None:
 
 
 def test_a_line_that_is_no_text_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sources, "_guess_encoding", lambda data: "ascii")
+    monkeypatch.setattr(formats, "_guess_encoding", lambda data: "ascii")
     content = lines_of({"text": PIER}).encode() + b'{"text": "\xff"}\n'
     path = write(tmp_path / "a.jsonl", content + lines_of({"text": FERRY}).encode())
     records, failures = read(path)
@@ -570,7 +570,7 @@ def test_text_is_made_storable_without_moving_offsets(tmp_path: Path) -> None:
 
 
 def test_a_file_above_the_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sources, "FILE_LIMIT", 1000)
+    monkeypatch.setattr(formats, "FILE_LIMIT", 1000)
     for name in ("a.txt", "a.md", "a.html", "a.json"):
         path = write(tmp_path / name, "a" * 1001)
         assert failure_of(path) == Failure(str(path), "is larger than 1,000 bytes")
@@ -654,6 +654,16 @@ def test_folders_are_walked_in_order(tmp_path: Path) -> None:
     assert find_files([tmp_path / "b.txt", tmp_path, tmp_path / "sub/../b.txt"])[0].name == "b.txt"
     assert len(find_files([tmp_path / "b.txt", tmp_path, tmp_path / "sub/../b.txt"])) == 5
     assert find_files(found) == found
+
+
+def test_the_count_is_what_loading_yields(tmp_path: Path) -> None:
+    write(tmp_path / "a.txt", SCRAPED)
+    write(tmp_path / "b.jsonl", lines_of({"text": PIER}, 5, {"text": FERRY}) + "\n\nbroken")
+    write(tmp_path / "c.json", json.dumps([{"text": PIER}, {}]))
+    write(tmp_path / "d.csv", 'title,text\nA,x\nB,"x\ny"\nC,"z"z\n')
+    write(tmp_path / "e.csv", "no,columns\n1,2\n")
+    write(tmp_path / "f.jsonl.gz", gzip.compress(lines_of({"text": PIER}).encode())[:-4])
+    assert count_records([tmp_path]) == len(list(load([tmp_path]))) == 13
 
 
 def test_named_files_are_always_read(tmp_path: Path) -> None:

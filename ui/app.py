@@ -6,6 +6,7 @@ archive and checked against the article before it is shown. State belongs to one
 
 from __future__ import annotations
 
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -36,7 +37,8 @@ Updates = dict[Any, Any]
 
 def build(archive: Archive, *, wording: bool = True) -> gr.Blocks:
     """The page, not yet served. Without `wording` no language model is asked."""
-    return _Chat(archive, wording).page
+    page: gr.Blocks = _Chat(archive, wording).page
+    return page
 
 
 def start(
@@ -47,30 +49,29 @@ def start(
     open_browser: bool = False,
     wording: bool = True,
 ) -> gr.Blocks:
-    """Serve the page in threads of its own and return; `local_url` is its address."""
+    """Serve the page in threads of its own and return; `local_url` is its address.
+
+    Raises `NewsragError` when the port is taken.
+    """
+    _check_free(host, port)
     page = build(archive, wording=wording)
     style = (_HERE / "chat.css").read_text(encoding="utf-8")
     policy = f'<meta http-equiv="Content-Security-Policy" content="{_LOCAL_ONLY}">'
-    try:
-        page.launch(
-            server_name=host,
-            server_port=port,
-            inbrowser=open_browser,
-            prevent_thread_lock=True,
-            quiet=True,
-            share=False,
-            ssr_mode=False,
-            mcp_server=False,
-            run_history=False,
-            enable_monitoring=False,
-            footer_links=[],
-            theme=_theme(),
-            head=f"{policy}<style>{style}</style>",
-        )
-    except OSError as error:
-        raise NewsragError(
-            f"The chat cannot listen on {host}:{port}; choose another port with --port."
-        ) from error
+    page.launch(
+        server_name=host,
+        server_port=port,
+        inbrowser=open_browser,
+        prevent_thread_lock=True,
+        quiet=True,
+        share=False,
+        ssr_mode=False,
+        mcp_server=False,
+        run_history=False,
+        enable_monitoring=False,
+        footer_links=[],
+        theme=_theme(),
+        head=f"{policy}<style>{style}</style>",
+    )
     return page
 
 
@@ -86,7 +87,7 @@ def serve(
     """Serve the page until Ctrl-C. `started` is called with its address once it is up."""
     page = start(archive, host, port, open_browser=open_browser, wording=wording)
     try:
-        if started:
+        if started and page.local_url:
             started(page.local_url)
         while page.is_running:
             time.sleep(POLL_SECONDS)
@@ -183,7 +184,7 @@ class _Chat:
                         label="Question",
                         show_label=False,
                         container=False,
-                        placeholder="Ask about the news in the archive",
+                        placeholder="Ask a question",
                         lines=1,
                         max_lines=4,
                         max_length=2000,
@@ -289,6 +290,18 @@ class _Chat:
             self._stop: gr.update(visible=answering),
             self._new: gr.update(interactive=not answering),
         }
+
+
+def _check_free(host: str, port: int) -> None:
+    """Raise `NewsragError` when nothing can listen there. Gradio's own error names no remedy."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        socket.create_server((host, port), family=family).close()
+    except OSError as error:
+        raise NewsragError(
+            f"the chat cannot listen on {host}:{port} ({error.strerror}); "
+            "choose another port with --port"
+        ) from error
 
 
 def _end(conversation: Conversation) -> None:

@@ -11,11 +11,10 @@ element.addEventListener("click", (event) => {
   } else if (kind === "ask") {
     trigger("ask", data);
   } else if (kind === "back") {
-    const target = window.newsragPressed;
-    if (target?.isConnected) {
-      target.focus({ preventScroll: true });
-      target.scrollIntoView({ block: "center" });
-    }
+    const pressed = window.newsragPressed; // gone if its answer has changed since
+    const target = pressed?.isConnected ? pressed : document.querySelector(".nr-turn:last-child");
+    target?.focus({ preventScroll: true });
+    target?.scrollIntoView({ block: "center" });
   }
 });
 

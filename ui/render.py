@@ -101,11 +101,7 @@ def article_html(article: Article, start: int, end: int, opened: int = 0) -> str
 
     `opened` tells one opening from the next, so that the browser scrolls there again.
     """
-    before, quote, after = (
-        article.text[:start],
-        article.text[start:end],
-        article.text[end:],
-    )
+    before, quote, after = article.text[:start], article.text[start:end], article.text[end:]
     mark = f'<mark id="nr-mark" tabindex="-1" data-opened="{opened}">{_text(quote)}</mark>'
     return (
         '<article class="nr-article" aria-label="Article">'
@@ -146,7 +142,8 @@ def welcome_html(status: ArchiveStatus, examples: Iterable[str]) -> str:
 
 
 def error_html(message: str) -> str:
-    """One sentence about what went wrong."""
+    """One sentence about what went wrong; the errors' own texts begin small and have no stop."""
+    message = f"{message[:1].upper()}{message[1:].removesuffix('.')}."
     return f'<p class="nr-error" role="alert">{_text(message)}</p>'
 
 
@@ -157,7 +154,7 @@ def number(sentences: Iterable[Sentence]) -> Numbers:
 
 
 def safe_url(url: str | None) -> str | None:
-    """The URL if it may be linked: http or https, with a host, and no blank or control character."""
+    """The URL if it may be linked: http or https, a host, no blank or control character."""
     if not url or any(char <= " " or char == "\x7f" for char in url):
         return None
     try:
@@ -266,8 +263,8 @@ def _link(url: str | None) -> str:
     if not (safe := safe_url(url)):
         return f'<p class="nr-url">{_text(url)}</p>'
     return (
-        f'<p class="nr-url"><a href="{_text(safe)}" target="_blank" '
-        f'rel="noopener noreferrer nofollow">{_text(safe)}</a></p>'
+        f'<p class="nr-url"><a href="{_text(safe)}" title="{_text(safe)}" target="_blank" '
+        f'rel="noopener noreferrer nofollow">{_text(urlsplit(safe).hostname or safe)}</a></p>'
     )
 
 

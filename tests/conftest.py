@@ -1,0 +1,76 @@
+"""Shared parts: the real embedding model, an archive of `corpus/`, and a scripted LLM."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from rag import Archive, Article, LLMError
+from rag.models import Message, SentenceTransformerEmbedder
+from rag.settings import EMBEDDED_EMBEDDING_MODEL, Settings
+from rag.store import Store
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """CI has every part, so a skipped test there is a failure."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if os.environ.get("CI") and reporter is not None and reporter.stats.get("skipped"):
+        reporter.write_line("a test was skipped, but CI has every part", red=True)
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+class ScriptedLLM:
+    """Stands in at the LLM seam: replies as told, piece by piece, and keeps what it was asked."""
+
+    name = "scripted"
+
+    def __init__(self, *pieces: str, error: str = "") -> None:
+        self.pieces = pieces
+        self.error = error
+        self.asked: list[Sequence[Message]] = []
+
+    def stream(self, messages: Sequence[Message], max_tokens: int) -> Iterator[str]:
+        self.asked.append(messages)
+        yield from self.pieces
+        if self.error:
+            raise LLMError(self.error)
+
+
+@pytest.fixture(scope="session")
+def embedder() -> SentenceTransformerEmbedder:
+    return SentenceTransformerEmbedder(EMBEDDED_EMBEDDING_MODEL)
+
+
+@pytest.fixture(scope="session")
+def corpus_archive(
+    tmp_path_factory: pytest.TempPathFactory, embedder: SentenceTransformerEmbedder
+) -> Iterator[Archive]:
+    """`corpus/` with the real embedding model; its LLM says nothing. Tests only read it."""
+    with make_archive(tmp_path_factory.mktemp("corpus") / "archive", embedder) as archive:
+        report = archive.ingest(ROOT / "corpus")
+        assert not report.failures
+        yield archive
+
+
+def make_archive(
+    folder: Path, embedder: SentenceTransformerEmbedder, llm: ScriptedLLM | None = None
+) -> Archive:
+    settings = Settings()
+    store = Store(folder, settings.embedding_model, settings.passage_characters)
+    return Archive(store, settings, embedder, llm or ScriptedLLM())
+
+
+def article(number: int, text: str, **fields: object) -> Article:
+    values: dict[str, object] = {
+        "title": f"Title {number}",
+        "source": "Test Gazette",
+        "url": f"https://gazette.example/{number}",
+        "published": date(2024, 1, 1),
+    }
+    return Article(id=f"a{number}", text=text, **(values | fields))  # type: ignore[arg-type]

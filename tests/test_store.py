@@ -1,0 +1,249 @@
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import article, make_archive
+from filelock import FileLock
+
+from rag import ArchiveError, ArchiveLockedError, ArchiveMismatchError, ArticleNotFoundError
+from rag.ingest import ingest
+from rag.ledger import StageResult
+from rag.models import SentenceTransformerEmbedder, Vectors
+from rag.passages import split_passages
+from rag.sources import Record
+from rag.store import Store
+from rag.types import Article, IngestReport, Span
+from rag.words import Filters
+
+
+class CountingEmbedder:
+    """The real model, counting what it encodes; can be told to fail."""
+
+    def __init__(self, embedder: SentenceTransformerEmbedder) -> None:
+        self.name = embedder.name
+        self.embedder = embedder
+        self.encoded = 0
+        self.fails = False
+
+    def encode(self, texts: list[str]) -> Vectors:
+        if self.fails:
+            raise KeyboardInterrupt
+        self.encoded += len(texts)
+        return self.embedder.encode(texts)
+
+
+@pytest.fixture
+def counting(embedder: SentenceTransformerEmbedder) -> CountingEmbedder:
+    return CountingEmbedder(embedder)
+
+
+@pytest.fixture
+def store(tmp_path: Path):
+    opened = Store(tmp_path / "archive", "m", 1000)
+    yield opened
+    opened.close()
+
+
+def put(store: Store, embedder: CountingEmbedder, *articles: Article) -> IngestReport:
+    records = [Record(f"origin:{a.id}", a) for a in articles]
+    return ingest(store, embedder, records, 1000, lambda report: None)
+
+
+def found(store: Store, embedder: CountingEmbedder, question: str, **filters: object) -> set[str]:
+    vector = embedder.embedder.encode([question])[0]
+    hits = store.search(question, vector, 10, Filters(**filters))
+    return {hit.row.article_id for hit in hits}
+
+
+def test_an_unchanged_article_costs_no_embedding(store: Store, counting: CountingEmbedder) -> None:
+    first = article(1, "The harbour bridge closed on Monday.")
+    assert put(store, counting, first).added == 1
+    encoded = counting.encoded
+    report = put(store, counting, first)
+    assert (report.unchanged, report.added, report.passages) == (1, 0, 0)
+    assert counting.encoded == encoded
+
+
+def test_a_changed_article_replaces_its_passages_everywhere(
+    store: Store, counting: CountingEmbedder
+) -> None:
+    put(store, counting, article(1, "The harbour bridge closed on Monday."))
+    report = put(store, counting, article(1, "Zebras escaped from the zoo."))
+    assert report.changed == 1
+    assert store.vectors.count() == 1
+    assert store.words.search("harbour bridge", 10, Filters()) == []
+    assert len(store.words.search("zebras", 10, Filters())) == 1
+    assert store.ledger.article("a1").revision == 2
+    assert store.ledger.article("a1", 1).text == "The harbour bridge closed on Monday."
+    assert store.ledger.garbage() == []
+
+
+def test_the_old_revision_answers_until_the_new_one_is_indexed(
+    store: Store, counting: CountingEmbedder
+) -> None:
+    put(store, counting, article(1, "The harbour bridge closed on Monday."))
+    counting.fails = True
+    with pytest.raises(KeyboardInterrupt):
+        put(store, counting, article(1, "Zebras escaped from the zoo."))
+    assert store.ledger.article("a1").text.startswith("The harbour")
+    assert found(store, counting, "harbour bridge") == {"a1"}
+    counting.fails = False
+    report = ingest(store, counting, [], 1000, lambda report: None)
+    assert report.passages == 1
+    assert store.ledger.article("a1").text.startswith("Zebras")
+    assert store.ledger.count("pending") == 0
+
+
+def test_an_interrupted_run_continues_without_repeating(
+    store: Store, counting: CountingEmbedder
+) -> None:
+    articles = [article(n, f"Story {n}. " + "Words follow here. " * 400) for n in range(6)]
+    batches = 0
+
+    def interrupt(report: IngestReport) -> None:
+        nonlocal batches
+        batches += report.passages > 20
+        if batches:
+            raise KeyboardInterrupt
+
+    records = [Record(f"o{a.id}", a) for a in articles]
+    from rag import ingest as module
+
+    original, module._BATCH_PASSAGES = module._BATCH_PASSAGES, 20
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            ingest(store, counting, records, 1000, interrupt)
+        ingest(store, counting, records, 1000, lambda report: None)
+    finally:
+        module._BATCH_PASSAGES = original
+    total = sum(len(split_passages(a.text, 1000)) for a in articles)
+    assert counting.encoded == total == store.vectors.count()
+    assert store.ledger.count("current") == 6
+
+
+def test_delete_removes_from_all_stores(store: Store, counting: CountingEmbedder) -> None:
+    put(store, counting, article(1, "The harbour bridge closed."), article(2, "Zebras escaped."))
+    with store.writing():
+        store.delete("a1")
+    assert found(store, counting, "harbour bridge") == {"a2"}
+    assert store.vectors.count() == 1
+    assert store.words.search("harbour", 10, Filters()) == []
+    with pytest.raises(ArticleNotFoundError, match="no article a1"):
+        store.ledger.article("a1")
+    with pytest.raises(ArticleNotFoundError), store.writing():
+        store.delete("a1")
+    assert put(store, counting, article(1, "The harbour bridge closed.")).added == 1
+
+
+def test_an_edited_file_replaces_what_it_held(store: Store, counting: CountingEmbedder) -> None:
+    ledger = store.ledger
+    assert ledger.stage("f", article(1, "One."), [Span(0, 4)], replaces=True) is StageResult.ADDED
+    result = ledger.stage("f", article(2, "Two."), [Span(0, 4)], replaces=True)
+    assert result is StageResult.CHANGED
+    ingest(store, counting, [], 1000, lambda report: None)
+    assert [a.id for a in ledger.articles()] == ["a2"]
+
+
+def test_an_article_that_another_file_also_gives_stays(
+    store: Store, counting: CountingEmbedder
+) -> None:
+    ledger = store.ledger
+    ledger.stage("f", article(1, "One."), [Span(0, 4)], replaces=True)
+    ledger.stage("g", article(1, "One."), [Span(0, 4)], replaces=True)
+    ledger.stage("f", article(2, "Two."), [Span(0, 4)], replaces=True)
+    ingest(store, counting, [], 1000, lambda report: None)
+    assert {a.id for a in ledger.articles()} == {"a1", "a2"}
+
+
+def test_two_versions_in_one_run_leave_no_trace_of_the_first(
+    store: Store, counting: CountingEmbedder
+) -> None:
+    put(store, counting, article(1, "First words."), article(1, "Second words."))
+    assert store.ledger.article("a1").text == "Second words."
+    assert store.vectors.count() == 1
+    assert store.words.search("first", 10, Filters()) == []
+
+
+@pytest.mark.parametrize(
+    ("filters", "expected"),
+    [
+        ({}, {"a1", "a2", "a3"}),
+        ({"since": date(2024, 2, 1)}, {"a2"}),
+        ({"until": date(2024, 1, 31)}, {"a1", "a3"}),
+        ({"since": date(2024, 1, 1), "until": date(2024, 1, 1)}, {"a1"}),
+        ({"source": "Other"}, {"a2"}),
+        ({"source": "Nobody"}, set()),
+    ],
+)
+def test_filters(
+    store: Store, counting: CountingEmbedder, filters: dict[str, object], expected: set[str]
+) -> None:
+    put(
+        store,
+        counting,
+        article(1, "The bridge closed.", published=date(2024, 1, 1)),
+        article(2, "The bridge opened.", published=date(2024, 2, 1), source="Other"),
+        article(3, "The bridge is old.", published=None),
+    )
+    assert found(store, counting, "bridge", **filters) == expected
+
+
+def test_a_rare_outlet_is_found_among_many(store: Store, counting: CountingEmbedder) -> None:
+    crowd = [article(n, f"The bridge story number {n}.") for n in range(60)]
+    put(store, counting, *crowd, article(99, "Quiet words.", source="Rare"))
+    assert found(store, counting, "bridge story", source="Rare") == {"a99"}
+
+
+def test_another_process_sees_what_was_written(tmp_path: Path, counting: CountingEmbedder) -> None:
+    writer, reader = (Store(tmp_path / "archive", "m", 1000) for _ in range(2))
+    try:
+        put(writer, counting, article(1, "The bridge closed."))
+        assert found(reader, counting, "bridge") == {"a1"}
+        put(writer, counting, article(2, "The bridge opened."))
+        assert found(reader, counting, "bridge") == {"a1", "a2"}
+    finally:
+        writer.close()
+        reader.close()
+
+
+def test_a_locked_archive_says_so(store: Store, counting: CountingEmbedder) -> None:
+    with FileLock(store.folder / "write.lock"):
+        with pytest.raises(ArchiveLockedError, match="being written by another process"):
+            put(store, counting, article(1, "Text."))
+    assert store.ledger.count("current") == 0
+
+
+def test_an_archive_of_another_embedding_model_says_so(tmp_path: Path) -> None:
+    Store(tmp_path / "archive", "one", 1000).close()
+    with pytest.raises(ArchiveMismatchError, match="made with embedding_model one, not two"):
+        Store(tmp_path / "archive", "two", 1000)
+
+
+def test_a_folder_that_is_no_archive_says_so(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_text("x")
+    with pytest.raises(ArchiveError, match="cannot be used as an archive"):
+        Store(file, "m", 1000)
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (folder / "articles.sqlite").write_text("this is not a database at all, " * 40)
+    with pytest.raises(ArchiveError, match="cannot be opened as an archive"):
+        Store(folder, "m", 1000)
+
+
+def test_an_article_without_passages_is_still_kept(
+    tmp_path: Path, embedder: SentenceTransformerEmbedder
+) -> None:
+    with make_archive(tmp_path / "archive", embedder) as archive:
+        assert archive.ingest(article(1, " \n ")).failures[0].reason == "has no id or no text"
+        assert archive.status().articles == 0
+
+
+def test_vectors_of_equal_texts_are_equal(embedder: SentenceTransformerEmbedder) -> None:
+    rows = embedder.encode(["A bridge.", "A much longer text about a bridge. " * 9, "A bridge."])
+    assert rows.dtype == np.float32
+    assert np.allclose(np.linalg.norm(rows, axis=1), 1.0, atol=0.01)
+    assert float(rows[0] @ rows[2]) > 0.999
