@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
@@ -89,22 +89,32 @@ def rank(
     """Candidates with their mixed score, best first.
 
     The score is the weighted sum of cosine similarity and BM25, each over its largest value here,
-    and of exp(-age / recency_days). A score that an index did not give counts as zero.
+    and of exp(-age / recency_days). Where an index gave its full list without a passage, the
+    passage counts as the last one listed: it can be no better.
     """
-    top_dense = max((c.dense for c in candidates if c.dense is not None), default=0.0)
-    top_lexical = max((c.lexical for c in candidates if c.lexical is not None), default=0.0)
+    dense = _scale([c.dense for c in candidates if c.dense is not None])
+    lexical = _scale([c.lexical for c in candidates if c.lexical is not None])
 
     def score(candidate: Candidate) -> float:
-        dense = (candidate.dense or 0.0) / top_dense if top_dense > 0 else 0.0
-        lexical = (candidate.lexical or 0.0) / top_lexical if top_lexical > 0 else 0.0
         return (
-            settings.dense_weight * max(dense, 0.0)
-            + settings.lexical_weight * lexical
+            settings.dense_weight * dense(candidate.dense)
+            + settings.lexical_weight * lexical(candidate.lexical)
             + settings.recency_weight * _recency(candidate.row.day, as_of, settings.recency_days)
         )
 
     scored = [(candidate, score(candidate)) for candidate in candidates]
     return sorted(scored, key=lambda pair: (-pair[1], pair[0].row.id))
+
+
+def _scale(listed: Sequence[float]) -> Callable[[float | None], float]:
+    """Map one index's scores to 0..1, and what it did not list to a bound."""
+    top = max(listed, default=0.0)
+    floor = min(listed) if len(listed) >= CANDIDATES else 0.0
+
+    def scaled(value: float | None) -> float:
+        return max(floor if value is None else value, 0.0) / top if top > 0 else 0.0
+
+    return scaled
 
 
 def _recency(day: int, as_of: date, decay_days: float) -> float:

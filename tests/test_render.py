@@ -76,7 +76,7 @@ class Page(HTMLParser):
         self.text = ""
         self.marked = ""
         self._in_mark = False
-        self.feed(html)
+        self.feed(html.replace("\r\n", "\n").replace("\r", "\n"))  # as a browser reads it
         self.close()
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
@@ -154,6 +154,8 @@ def test_hostile_ids_come_back_from_the_attributes_unchanged() -> None:
         "java\nscript:alert(1)",
         "data:text/html,<script>alert(1)</script>",
         "vbscript:x",
+        "javascript://evil.example/%0aalert(1)",
+        "ftp://paper.example/a",
         "file:///etc/passwd",
         "//evil.example/x",
         "https:evil",

@@ -24,6 +24,9 @@ from ui.render import Turn
 POLL_SECONDS = 0.1
 """How long a press on Stop may take to be seen."""
 
+MAX_QUESTION = 2000
+"""Characters of a question that are read."""
+
 _HERE = Path(__file__).parent
 _LOCAL_ONLY = (
     "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; "
@@ -37,8 +40,7 @@ Updates = dict[Any, Any]
 
 def build(archive: Archive, *, wording: bool = True) -> gr.Blocks:
     """The page, not yet served. Without `wording` no language model is asked."""
-    page: gr.Blocks = _Chat(archive, wording).page
-    return page
+    return _Chat(archive, wording).page
 
 
 def start(
@@ -53,26 +55,9 @@ def start(
 
     Raises `NewsragError` when the port is taken.
     """
-    _check_free(host, port)
-    page = build(archive, wording=wording)
-    style = (_HERE / "chat.css").read_text(encoding="utf-8")
-    policy = f'<meta http-equiv="Content-Security-Policy" content="{_LOCAL_ONLY}">'
-    page.launch(
-        server_name=host,
-        server_port=port,
-        inbrowser=open_browser,
-        prevent_thread_lock=True,
-        quiet=True,
-        share=False,
-        ssr_mode=False,
-        mcp_server=False,
-        run_history=False,
-        enable_monitoring=False,
-        footer_links=[],
-        theme=_theme(),
-        head=f"{policy}<style>{style}</style>",
-    )
-    return page
+    chat = _Chat(archive, wording)
+    _launch(chat.page, host, port, open_browser)
+    return chat.page
 
 
 def serve(
@@ -85,16 +70,17 @@ def serve(
     started: Callable[[str], None] | None = None,
 ) -> None:
     """Serve the page until Ctrl-C. `started` is called with its address once it is up."""
-    page = start(archive, host, port, open_browser=open_browser, wording=wording)
+    chat = _Chat(archive, wording)
+    _launch(chat.page, host, port, open_browser)
     try:
-        if started and page.local_url:
-            started(page.local_url)
-        while page.is_running:
+        if started and chat.page.local_url:
+            started(chat.page.local_url)
+        while chat.page.is_running:
             time.sleep(POLL_SECONDS)
     except KeyboardInterrupt:
         pass
     finally:
-        page.close(verbose=False)
+        chat.close()
 
 
 @dataclass
@@ -166,7 +152,9 @@ class _Chat:
     def __init__(self, archive: Archive, wording: bool) -> None:
         self._archive = archive
         self._wording = wording
-        with gr.Blocks(title="newsrag", analytics_enabled=False, fill_width=True) as self.page:
+        self._closing = threading.Event()
+        self.page = gr.Blocks(title="newsrag", analytics_enabled=False, fill_width=True)
+        with self.page:
             self._state = gr.State(Conversation())
             self._lay_out()
             self._wire()
@@ -187,7 +175,7 @@ class _Chat:
                         placeholder="Ask a question",
                         lines=1,
                         max_lines=4,
-                        max_length=2000,
+                        max_length=MAX_QUESTION,
                         autofocus=True,
                         elem_id="nr-question",
                         html_attributes=gr.InputHTMLAttributes(autocomplete="off"),
@@ -246,7 +234,7 @@ class _Chat:
 
     def answer(self, question: str, conversation: Conversation) -> Iterator[Updates]:
         """Ask the archive and show what comes, piece by piece."""
-        if not (question := question.strip()) or conversation.answering:
+        if not (question := question.strip()[:MAX_QUESTION]) or conversation.answering:
             yield {}
             return
         history = [(turn.question, turn.text) for turn in conversation.turns]
@@ -258,12 +246,13 @@ class _Chat:
                 lambda: self._archive.stream(question, history=history, wording=self._wording)
             )
             feed.start()
-            for item in feed.read(lambda: conversation.stopping):
+            for item in feed.read(lambda: conversation.stopping or self._closing.is_set()):
                 if isinstance(item, NewsragError):
                     conversation.update(error=str(item))
                 else:
                     conversation.add(item)
                 yield {self._talk: conversation.html}
+            conversation.stopping |= self._closing.is_set()
             _end(conversation)
         finally:
             conversation.answering = False
@@ -283,6 +272,12 @@ class _Chat:
             return render.error_html("This passage cannot be opened: it is outside its article.")
         return render.article_html(article, start, end, time.monotonic_ns())
 
+    def close(self) -> None:
+        """End the answers under way, then the server: it would wait for them for seconds."""
+        self._closing.set()
+        time.sleep(3 * POLL_SECONDS)
+        self.page.close(verbose=False)
+
     def _controls(self, answering: bool) -> Updates:
         """Ask or Stop, as the moment needs."""
         return {
@@ -290,6 +285,28 @@ class _Chat:
             self._stop: gr.update(visible=answering),
             self._new: gr.update(interactive=not answering),
         }
+
+
+def _launch(page: gr.Blocks, host: str, port: int, open_browser: bool) -> None:
+    """Serve the page in threads of its own, and nothing but the page."""
+    _check_free(host, port)
+    style = (_HERE / "chat.css").read_text(encoding="utf-8")
+    policy = f'<meta http-equiv="Content-Security-Policy" content="{_LOCAL_ONLY}">'
+    page.launch(
+        server_name=host,
+        server_port=port,
+        inbrowser=open_browser,
+        prevent_thread_lock=True,
+        quiet=True,
+        share=False,
+        ssr_mode=False,
+        mcp_server=False,
+        run_history=False,
+        enable_monitoring=False,
+        footer_links=[],
+        theme=_theme(),
+        head=f"{policy}<style>{style}</style>",
+    )
 
 
 def _check_free(host: str, port: int) -> None:

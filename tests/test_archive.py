@@ -1,0 +1,212 @@
+from __future__ import annotations
+
+import asyncio
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from conftest import ROOT, ScriptedLLM, article, make_archive
+from rag import Answer, Archive, ArchiveError, Evidence, Sentence, Settings, SourceError
+from rag.models import EndpointLLM, SentenceTransformerEmbedder
+
+WHY = "why is Kim boosting production?"
+
+
+@pytest.fixture
+def ask_with(corpus_archive: Archive):
+    """The corpus with a scripted LLM in place of the local one."""
+
+    def with_llm(llm: ScriptedLLM) -> Archive:
+        return Archive(
+            corpus_archive._store, corpus_archive.settings, corpus_archive._embedder, llm
+        )
+
+    return with_llm
+
+
+def assert_citations_hold(archive: Archive, answer: Answer) -> None:
+    for sentence in answer.sentences:
+        assert sentence.citations
+        for citation in sentence.citations:
+            stored = archive.article(citation.article.id, citation.article.revision)
+            assert stored.text[citation.start : citation.end] == citation.quote != ""
+
+
+def test_without_a_model_the_evidence_is_quoted(ask_with) -> None:
+    llm = ScriptedLLM("never asked")
+    archive = ask_with(llm)
+    answer = archive.ask(WHY, wording=False)
+    assert answer.status == "answered"
+    assert_citations_hold(archive, answer)
+    assert all(s.text == " ".join(s.citations[0].quote.split()) for s in answer.sentences)
+    assert llm.asked == []
+    assert set(answer.trace.timings) == {"search", "select"}
+    assert set(answer.trace.models) == {"embedding"}
+
+
+def test_the_evidence_comes_before_the_model_is_asked(ask_with) -> None:
+    llm = ScriptedLLM("Kim wants more missiles. [1]")
+    events = ask_with(llm).stream(WHY)
+    first = next(events)
+    assert isinstance(first, Evidence)
+    assert first.quotes
+    assert llm.asked == []
+    *rest, last = events
+    assert len(llm.asked) == 1
+    assert isinstance(last, Answer)
+    assert tuple(e for e in rest if isinstance(e, Sentence)) in ((), last.sentences)
+
+
+def test_supported_wording_is_shown_and_the_rest_is_dropped(ask_with) -> None:
+    quote = ask_with(ScriptedLLM()).ask(WHY, wording=False).sentences[0].text
+    llm = ScriptedLLM(f"{quote} [1] ", "He also bought 99 zeppelins in Peru. [2]")
+    archive = ask_with(llm)
+    answer = archive.ask(WHY)
+    assert [s.text for s in answer.sentences] == [quote]
+    assert_citations_hold(archive, answer)
+    ((text, reason),) = answer.trace.dropped
+    assert "zeppelins" in text
+    assert "99" in reason
+
+
+def test_nothing_supported_falls_back_to_quotes(ask_with) -> None:
+    archive = ask_with(ScriptedLLM("He bought 99 zeppelins in Peru. [1]"))
+    answer = archive.ask(WHY)
+    assert answer.sentences == archive.ask(WHY, wording=False).sentences
+    assert len(answer.trace.dropped) == 1
+
+
+def test_a_model_that_declines_makes_an_abstention(ask_with) -> None:
+    answer = ask_with(ScriptedLLM("NO ANSWER")).ask(WHY)
+    assert (answer.status, answer.citations) == ("abstained", ())
+    assert answer.passages
+
+
+def test_a_failing_model_costs_the_wording_only(ask_with) -> None:
+    archive = ask_with(ScriptedLLM(error="the language model at X cannot be reached"))
+    answer = archive.ask(WHY)
+    assert answer.sentences == archive.ask(WHY, wording=False).sentences
+    assert answer.trace.notes == (
+        "The language model at X cannot be reached. The evidence is quoted instead.",
+    )
+
+
+def test_what_the_archive_does_not_hold_is_not_answered(ask_with) -> None:
+    llm = ScriptedLLM("Argentina won. [1]")
+    answer = ask_with(llm).ask("Who won the 2022 World Cup?")
+    assert (answer.status, answer.sentences, answer.citations) == ("abstained", (), ())
+    assert answer.passages
+    assert llm.asked == []
+
+
+def test_closing_the_stream_stops_the_model(ask_with) -> None:
+    quote = ask_with(ScriptedLLM()).ask(WHY, wording=False).sentences[0].text
+    states = []
+
+    class Endless(ScriptedLLM):
+        def stream(self, messages, max_tokens):
+            states.append("open")
+            try:
+                while True:
+                    yield f"{quote} [1] "
+            finally:
+                states.append("closed")
+
+    events = ask_with(Endless()).stream(WHY)
+    assert isinstance(next(events), Evidence)
+    assert isinstance(next(events), Sentence)
+    events.close()
+    assert states == ["open", "closed"]
+
+
+def test_aask_is_ask(corpus_archive: Archive) -> None:
+    answer = asyncio.run(corpus_archive.aask(WHY, wording=False))
+    assert answer.sentences == corpus_archive.ask(WHY, wording=False).sentences
+
+
+def test_an_endpoint_that_is_down_gives_quotes_and_one_line(corpus_archive: Archive) -> None:
+    llm = EndpointLLM("http://127.0.0.1:9/v1", "m", "", 5)
+    archive = Archive(corpus_archive._store, corpus_archive.settings, corpus_archive._embedder, llm)
+    answer = archive.ask(WHY)
+    assert answer.status == "answered"
+    assert answer.trace.notes == (
+        "The language model at http://127.0.0.1:9/v1 cannot be reached. "
+        "The evidence is quoted instead.",
+    )
+
+
+def test_the_scraped_seed_is_ingested_as_it_is(
+    tmp_path: Path, embedder: SentenceTransformerEmbedder
+) -> None:
+    """A page of the seed's shape, in our own words."""
+    page = tmp_path / "page.txt"
+    page.write_text(
+        "Dam repairs to start in May after cracks are found\n\n53\n\n"
+        "Engineers will start to repair the Corley dam in May because cracks were found in it.\n\n"
+        "The work costs $3 million.\n\n"
+        "Original Story at www.valley-post.example – 2023-08-14 03:02:30\n\n"
+        "Comments are closed.\n\n×"
+    )
+    with make_archive(tmp_path / "archive", embedder) as archive:
+        assert archive.ingest(page).added == 1
+        (stored,) = archive.articles()
+        assert stored.title == "Dam repairs to start in May after cracks are found"
+        assert (stored.source, stored.published) == ("www.valley-post.example", date(2023, 8, 14))
+        answer = archive.ask("Why will the dam be repaired?", wording=False)
+        assert answer.status == "answered"
+        for stray in ("53", "Comments are closed", "×", "Original Story"):
+            assert stray not in stored.text
+
+
+def test_open_refuses_a_folder_without_an_archive(tmp_path: Path) -> None:
+    with pytest.raises(ArchiveError, match="there is no archive in .*newsrag ingest"):
+        Archive.open(tmp_path / "nothing", Settings(), create=False)
+    assert not (tmp_path / "nothing").exists()
+
+
+def test_a_missing_path_is_said_before_anything_is_stored(
+    tmp_path: Path, embedder: SentenceTransformerEmbedder
+) -> None:
+    with make_archive(tmp_path / "archive", embedder) as archive:
+        with pytest.raises(SourceError, match="nothing.txt: does not exist"):
+            archive.ingest(article(1, "Text."), tmp_path / "nothing.txt")
+        assert archive.status().articles == 0
+
+
+def test_the_status_counts(corpus_archive: Archive) -> None:
+    status = corpus_archive.status()
+    assert status.articles == len(corpus_archive.articles()) == sum(status.sources.values())
+    assert status.passages >= status.articles
+    assert (status.pending, status.undated) == (0, 0)
+    assert status.first is not None
+    assert status.last is not None
+    assert status.first < status.last
+
+
+def test_example_questions_are_answered(corpus_archive: Archive) -> None:
+    questions = corpus_archive.example_questions(4)
+    assert len(questions) == 4 == len(set(questions))
+    for question in questions:
+        assert corpus_archive.ask(question, wording=False).status == "answered"
+
+
+def test_llama_index_users_get_nodes_with_spans(corpus_archive: Archive) -> None:
+    nodes = corpus_archive.as_retriever(k=3).retrieve(WHY)
+    assert len(nodes) == 3
+    for scored in nodes:
+        node = scored.node
+        stored = corpus_archive.article(node.metadata["article_id"])
+        assert stored.text[node.start_char_idx : node.end_char_idx] == node.text
+    response = corpus_archive.as_query_engine(wording=False).query(WHY)
+    assert response.metadata["status"] == "answered"
+    assert str(response) == corpus_archive.ask(WHY, wording=False).text
+    assert response.source_nodes
+
+
+def test_the_readme_snippet_prints_spans(corpus_archive: Archive) -> None:
+    answer = corpus_archive.ask(WHY, wording=False)
+    assert str(answer)
+    for citation in answer.citations:
+        assert citation.article.text[citation.start : citation.end] == citation.quote
+    assert (ROOT / "README.md").exists()

@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+import math
+from datetime import date
+
+import pytest
+
+from conftest import article, make_archive
+from rag import Archive, Settings
+from rag.ledger import PassageRow
+from rag.retrieve import condense, rank, select
+from rag.store import Candidate
+
+DAY = date(2024, 1, 31)
+
+
+def candidate(number: int, dense: float | None, lexical: float | None, age: int = 0) -> Candidate:
+    day = DAY.toordinal() - age
+    return Candidate(PassageRow(number, f"a{number}", 1, 0, 1, day, None), dense, lexical)
+
+
+def test_scores_are_mixed_after_division_by_the_largest() -> None:
+    ranked = rank(
+        [candidate(1, 0.8, None, age=30), candidate(2, 0.4, 10.0, age=0), candidate(3, None, 5.0)],
+        Settings(),
+        DAY,
+    )
+    scores = {c.row.id: score for c, score in ranked}
+    # 1: 0.4 * 0.8/0.8 + 0.6 * 0 + 0.2 * exp(-30/30) = 0.4 + 0.2/e
+    assert scores[1] == pytest.approx(0.4 + 0.2 / math.e)
+    # 2: 0.4 * 0.4/0.8 + 0.6 * 10/10 + 0.2 * 1 = 0.2 + 0.6 + 0.2
+    assert scores[2] == pytest.approx(1.0)
+    # 3: 0.4 * 0 + 0.6 * 5/10 + 0.2 * 1 = 0.3 + 0.2
+    assert scores[3] == pytest.approx(0.5)
+    assert [c.row.id for c, _ in ranked] == [2, 3, 1]
+
+
+def test_an_undated_article_gets_no_recency() -> None:
+    undated = Candidate(PassageRow(1, "a", 1, 0, 1, 0, None), 1.0, 1.0)
+    ((_, score),) = rank([undated], Settings(), DAY)
+    assert score == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize(
+    ("question", "expected"),
+    [
+        ("and what did Russia say?", "Why is Kim boosting production? and what did Russia say?"),
+        ("When did he say that?", "Why is Kim boosting production? When did he say that?"),
+        ("Why?", "Why is Kim boosting production? Why?"),
+        ("Who won the mayoral election in Port Ellery?",) * 2,
+    ],
+)
+def test_a_follow_up_gets_what_it_leans_on(question: str, expected: str) -> None:
+    assert condense(question, [("Why is Kim boosting production?", "To meet needs.")]) == expected
+    assert condense(question, []) == question
+
+
+def test_the_right_article_is_found(corpus_archive: Archive) -> None:
+    best = corpus_archive.search("Who stole the ship's clock from the museum?", k=3)
+    assert len(best) == 3
+    assert "museum" in best[0].article.title.lower()
+    for passage in best:
+        assert passage.text == passage.article.text[passage.start : passage.end]
+    assert [p.score for p in best] == sorted((p.score for p in best), reverse=True)
+
+
+def test_as_of_hides_what_came_later(corpus_archive: Archive) -> None:
+    early = corpus_archive.search("Harbor Bridge repair cost", as_of=date(2023, 3, 1))
+    assert early
+    assert all(p.article.published <= date(2023, 3, 2) for p in early if p.article.published)
+    late = corpus_archive.search("Harbor Bridge repair cost", since=date(2024, 1, 1))
+    assert all(p.article.published >= date(2024, 1, 1) for p in late if p.article.published)
+
+
+def test_copies_of_a_wire_story_are_folded(corpus_archive: Archive) -> None:
+    found = corpus_archive.search("Kim tours arms plants and orders missiles made faster", k=10)
+    copied = [p for p in found if p.copies]
+    assert copied
+    sources = {p.article.source for p in copied} | {a.source for p in copied for a in p.copies}
+    assert {"Pacific Courier", "www.harbour-sentinel.example"} <= sources
+
+
+def test_evidence_sentences_are_whole_and_unique(corpus_archive: Archive) -> None:
+    query = "How much will the bridge repair cost?"
+    passages = corpus_archive.search(query)
+    evidence = select(corpus_archive._store, corpus_archive._embedder, query, passages)
+    assert 0 < len(evidence) <= 8
+    assert len({e.text for e in evidence}) == len(evidence)
+    assert any("million" in e.text for e in evidence[:3])
+    assert [e.score for e in evidence] == sorted((e.score for e in evidence), reverse=True)
+
+
+@pytest.mark.parametrize(
+    "question", ["", " ", "?", "the of and", "🎉", 'AND "quote" title:x ((', "\x00"]
+)
+def test_any_question_is_searched(corpus_archive: Archive, question: str) -> None:
+    assert len(corpus_archive.search(question, k=2)) == 2
+
+
+def test_an_empty_archive_finds_nothing(tmp_path, embedder) -> None:
+    with make_archive(tmp_path / "archive", embedder) as archive:
+        assert archive.search("anything") == []
+        answer = archive.ask("anything")
+        assert (answer.status, answer.passages, answer.citations) == ("abstained", (), ())
+        archive.ingest(article(1, "A bridge."))
+        assert len(archive.search("anything")) == 1
