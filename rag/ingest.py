@@ -92,28 +92,25 @@ class _Pipeline:
     def index_staged(self) -> None:
         """Embed all staged articles, and hand each batch to the writing thread."""
         self._staged = 0
-        while True:
-            self._position, articles = self._store.ledger.pending(self._position, _BATCH_PASSAGES)
-            if not articles:
-                break
-            entries = [entry for article in articles for entry in self._entries(article)]
-            vectors = self._embedder.encode([f"{entry.title}\n{entry.text}" for entry in entries])
+        while staged := self._store.ledger.pending(self._position, _BATCH_PASSAGES):
+            self._position = staged[-1].key
+            entries, texts = [], []
+            for item in staged:
+                for passage in item.passages:
+                    text = item.article.text[passage.start : passage.end]
+                    entries.append(
+                        IndexEntry(passage.id, "", text, item.day, item.article.source or "")
+                    )
+                    texts.append(f"{item.article.title}\n{text}")
+            vectors = self._embedder.encode(texts)
             self._join_writer()
-            self._writing = self._writer.submit(self._store.index, articles, entries, vectors)
+            self._writing = self._writer.submit(self._store.index, staged, entries, vectors)
             self._count(passages=self.report.passages + len(entries))
 
     def finish(self) -> None:
         """Wait for the last batch, and clear what left the archive without a batch."""
         self._join_writer()
         self._store.collect_garbage()
-
-    def _entries(self, article: Article) -> list[IndexEntry]:
-        return [
-            IndexEntry(
-                row.id, article.title, article.text[row.start : row.end], row.day, row.source or ""
-            )
-            for row in self._store.ledger.passages(article)
-        ]
 
     def _join_writer(self) -> None:
         writing, self._writing = self._writing, None

@@ -25,9 +25,9 @@ from rag.types import Article, Span
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS articles (
-    id TEXT NOT NULL, revision INTEGER NOT NULL, state TEXT NOT NULL, digest TEXT NOT NULL,
-    title TEXT NOT NULL, source TEXT, url TEXT, day INTEGER NOT NULL, text TEXT NOT NULL,
-    PRIMARY KEY (id, revision)
+    key INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL, revision INTEGER NOT NULL,
+    state TEXT NOT NULL, digest TEXT NOT NULL, title TEXT NOT NULL, source TEXT, url TEXT,
+    day INTEGER NOT NULL, text TEXT NOT NULL, UNIQUE (id, revision)
 ) STRICT;
 CREATE INDEX IF NOT EXISTS articles_state ON articles (state, day);
 CREATE TABLE IF NOT EXISTS passages (
@@ -39,7 +39,9 @@ CREATE TABLE IF NOT EXISTS origins (
     origin TEXT PRIMARY KEY, article_id TEXT NOT NULL, digest TEXT NOT NULL
 ) STRICT;
 CREATE INDEX IF NOT EXISTS origins_article ON origins (article_id);
-CREATE TABLE IF NOT EXISTS garbage (passage_id INTEGER PRIMARY KEY) STRICT;
+CREATE TABLE IF NOT EXISTS garbage (
+    kind TEXT NOT NULL, id INTEGER NOT NULL, PRIMARY KEY (kind, id)
+) STRICT;
 """
 _ARTICLE_COLUMNS = "a.id, a.title, a.text, a.source, a.url, a.day, a.revision"
 _MAX_VARIABLES = 500
@@ -48,15 +50,42 @@ _BUSY_SECONDS = 10
 
 @dataclass(frozen=True, slots=True)
 class PassageRow:
-    """Where a passage stands; `day` is the article's date as a proleptic ordinal, 0 if undated."""
+    """Where a passage stands; `day` is the article's date as a proleptic ordinal, 0 if undated.
+
+    `article_key` numbers the article's revision in the word index of whole articles.
+    """
 
     id: int
+    article_key: int
     article_id: str
     revision: int
     start: int
     end: int
     day: int
     source: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class PassageSpan:
+    """A passage of a known article."""
+
+    id: int
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Staged:
+    """A revision that waits to be indexed."""
+
+    key: int
+    article: Article
+    passages: list[PassageSpan]
+
+    @property
+    def day(self) -> int:
+        """The date as a proleptic ordinal, 0 if undated."""
+        return self.article.published.toordinal() if self.article.published else 0
 
 
 class StageResult(Enum):
@@ -150,7 +179,7 @@ class Ledger:
             values = (origin, article.id, digest)
             db.execute("INSERT OR REPLACE INTO origins VALUES (?, ?, ?)", values)
             newest = db.execute(
-                "SELECT revision, state, digest FROM articles WHERE id = ?"
+                "SELECT revision, state, digest, key FROM articles WHERE id = ?"
                 " ORDER BY revision DESC LIMIT 1",
                 (article.id,),
             ).fetchone()
@@ -160,7 +189,7 @@ class Ledger:
             if newest is not None and newest[2] == digest:
                 return StageResult.UNCHANGED
             if newest is not None and newest[1] == "pending":
-                _drop_revision(db, article.id, newest[0])
+                _drop_revision(db, newest[3])
             _insert(db, article, (newest[0] if newest else 0) + 1, digest, spans)
             return StageResult.CHANGED if newest is not None or replaced else StageResult.ADDED
 
@@ -169,53 +198,43 @@ class Ledger:
         if db.execute(query, (article_id,)).fetchone() is None:
             _drop_article(db, article_id)
 
-    def pending(self, after: int, limit: int) -> tuple[int, list[Article]]:
-        """Staged articles in the order of staging, from position `after` on (0: from the first).
+    def pending(self, after: int, limit: int) -> list[Staged]:
+        """Staged articles in the order of staging, those with a key above `after`.
 
-        Stops once they have at least `limit` passages; returns the position reached with them.
+        Stops once they have at least `limit` passages.
         """
         rows = self._rows(
-            f"SELECT a.rowid, {_ARTICLE_COLUMNS}, (SELECT count(*) FROM passages p"
-            " WHERE p.article_id = a.id AND p.revision = a.revision)"
-            " FROM articles a WHERE a.state = 'pending' AND a.rowid > ? ORDER BY a.rowid LIMIT ?",
+            f"SELECT a.key, {_ARTICLE_COLUMNS} FROM articles a"
+            " WHERE a.state = 'pending' AND a.key > ? ORDER BY a.key LIMIT ?",
             (after, limit),
         )
-        articles: list[Article] = []
+        staged: list[Staged] = []
         passages = 0
         for row in rows:
-            articles.append(_article(row[1:-1]))
-            after = cast(int, row[0])
-            passages += cast(int, row[-1])
+            article = _article(row[1:])
+            staged.append(Staged(cast(int, row[0]), article, self.passages(article)))
+            passages += len(staged[-1].passages)
             if passages >= limit:
                 break
-        return after, articles
+        return staged
 
-    def publish(self, articles: Iterable[Article], passage_ids: Iterable[int]) -> None:
+    def publish(self, staged: Iterable[Staged]) -> None:
         """Make indexed revisions current, in one transaction; their predecessors become old.
 
-        Indexed passages that were dropped meanwhile become garbage.
+        A revision that was dropped since it was staged becomes garbage of the indexes.
         """
         with self._transaction() as db:
-            for article in articles:
-                old = db.execute(
-                    "SELECT revision FROM articles WHERE id = ? AND state = 'current'",
-                    (article.id,),
-                ).fetchall()
-                for (revision,) in old:
-                    _drop_passages(db, article.id, revision)
-                db.execute(
-                    "UPDATE articles SET state = 'old' WHERE id = ? AND state = 'current'",
-                    (article.id,),
+            for item in staged:
+                old = "SELECT key FROM articles WHERE id = ? AND state = 'current'"
+                for (key,) in db.execute(old, (item.article.id,)).fetchall():
+                    _unindex(db, key)
+                    db.execute("UPDATE articles SET state = 'old' WHERE key = ?", (key,))
+                published = db.execute(
+                    "UPDATE articles SET state = 'current' WHERE key = ?", (item.key,)
                 )
-                db.execute(
-                    "UPDATE articles SET state = 'current' WHERE id = ? AND revision = ?",
-                    (article.id, article.revision),
-                )
-            db.executemany(
-                "INSERT OR IGNORE INTO garbage SELECT ?1"
-                " WHERE NOT EXISTS (SELECT 1 FROM passages WHERE id = ?1)",
-                [(passage_id,) for passage_id in passage_ids],
-            )
+                if published.rowcount == 0:
+                    gone = [("article", item.key), *(("passage", p.id) for p in item.passages)]
+                    db.executemany("INSERT OR IGNORE INTO garbage VALUES (?, ?)", gone)
 
     def delete(self, article_id: str) -> None:
         """Remove an article with all its revisions. Raises `ArticleNotFoundError`."""
@@ -223,14 +242,18 @@ class Ledger:
         with self._transaction() as db:
             _drop_article(db, article_id)
 
-    def garbage(self) -> list[int]:
-        """Passages that the derived indexes must forget."""
-        return [cast(int, row[0]) for row in self._rows("SELECT passage_id FROM garbage")]
+    def garbage(self) -> tuple[list[int], list[int]]:
+        """The passages and the article keys that the derived indexes must forget."""
+        rows = cast(list[tuple[str, int]], self._rows("SELECT kind, id FROM garbage"))
+        return [i for kind, i in rows if kind == "passage"], [
+            i for kind, i in rows if kind == "article"
+        ]
 
-    def clear_garbage(self, ids: Sequence[int]) -> None:
-        """Note that the derived indexes have forgotten these passages."""
+    def clear_garbage(self, passages: Iterable[int], articles: Iterable[int]) -> None:
+        """Note that the derived indexes have forgotten these."""
+        gone = [("passage", i) for i in passages] + [("article", i) for i in articles]
         with self._transaction() as db:
-            db.executemany("DELETE FROM garbage WHERE passage_id = ?", [(i,) for i in ids])
+            db.executemany("DELETE FROM garbage WHERE kind = ? AND id = ?", gone)
 
     # -- reading ------------------------------------------------------------------------------
 
@@ -254,17 +277,15 @@ class Ledger:
         )
         return [_article(row) for row in rows]
 
-    def passages(self, article: Article) -> list[PassageRow]:
+    def passages(self, article: Article) -> list[PassageSpan]:
         """The passages of one revision, in text order."""
         rows = self._rows(
             "SELECT id, start, end FROM passages WHERE article_id = ? AND revision = ?"
             " ORDER BY start",
             (article.id, article.revision),
         )
-        day = article.published.toordinal() if article.published else 0
         return [
-            PassageRow(i, article.id, article.revision, start, end, day, article.source)
-            for i, start, end in cast(list[tuple[int, int, int]], rows)
+            PassageSpan(i, start, end) for i, start, end in cast(list[tuple[int, int, int]], rows)
         ]
 
     def passage_rows(self, ids: Sequence[int]) -> dict[int, PassageRow]:
@@ -273,7 +294,7 @@ class Ledger:
         for first in range(0, len(ids), _MAX_VARIABLES):
             part = ids[first : first + _MAX_VARIABLES]
             rows = self._rows(
-                "SELECT p.id, p.article_id, p.revision, p.start, p.end, a.day, a.source"
+                "SELECT p.id, a.key, p.article_id, p.revision, p.start, p.end, a.day, a.source"
                 " FROM passages p JOIN articles a ON a.id = p.article_id"
                 f" AND a.revision = p.revision WHERE p.id IN ({','.join('?' * len(part))})"
                 " AND +a.state = 'current'",  # the plus: look passages up first, by their key
@@ -340,22 +361,26 @@ def _insert(
     )
 
 
-def _drop_passages(db: sqlite3.Connection, article_id: str, revision: int) -> None:
-    where = "WHERE article_id = ? AND revision = ?"
-    values = (article_id, revision)
-    db.execute(f"INSERT OR IGNORE INTO garbage SELECT id FROM passages {where}", values)
-    db.execute(f"DELETE FROM passages {where}", values)
+def _unindex(db: sqlite3.Connection, key: int) -> None:
+    """Take a revision's passages away, and note what the indexes must forget."""
+    passages = (
+        "FROM passages WHERE (article_id, revision) ="
+        " (SELECT id, revision FROM articles WHERE key = ?)"
+    )
+    db.execute(f"INSERT OR IGNORE INTO garbage SELECT 'passage', id {passages}", (key,))
+    db.execute("INSERT OR IGNORE INTO garbage VALUES ('article', ?)", (key,))
+    db.execute(f"DELETE {passages}", (key,))
 
 
-def _drop_revision(db: sqlite3.Connection, article_id: str, revision: int) -> None:
-    _drop_passages(db, article_id, revision)
-    db.execute("DELETE FROM articles WHERE id = ? AND revision = ?", (article_id, revision))
+def _drop_revision(db: sqlite3.Connection, key: int) -> None:
+    _unindex(db, key)
+    db.execute("DELETE FROM articles WHERE key = ?", (key,))
 
 
 def _drop_article(db: sqlite3.Connection, article_id: str) -> None:
-    revisions = db.execute("SELECT revision FROM articles WHERE id = ?", (article_id,)).fetchall()
-    for (revision,) in revisions:
-        _drop_revision(db, article_id, revision)
+    query = "SELECT key FROM articles WHERE id = ?"
+    for (key,) in db.execute(query, (article_id,)).fetchall():
+        _drop_revision(db, key)
     db.execute("DELETE FROM origins WHERE article_id = ?", (article_id,))
 
 

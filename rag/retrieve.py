@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
@@ -18,7 +18,7 @@ from rag.store import Candidate, Store
 from rag.types import Article, History, RankedPassage
 from rag.words import Filters, stems
 
-CANDIDATES = 50
+CANDIDATES = 100
 """Passages taken from each index."""
 
 EVIDENCE_PASSAGES = 6
@@ -88,33 +88,23 @@ def rank(
 ) -> list[tuple[Candidate, float]]:
     """Candidates with their mixed score, best first.
 
-    The score is the weighted sum of cosine similarity and BM25, each over its largest value here,
-    and of exp(-age / recency_days). Where an index gave its full list without a passage, the
-    passage counts as the last one listed: it can be no better.
+    The score is the weighted sum of cosine similarity, BM25 of the passage and BM25 of its article,
+    each over its largest value here, and of exp(-age / recency_days).
     """
-    dense = _scale([c.dense for c in candidates if c.dense is not None])
-    lexical = _scale([c.lexical for c in candidates if c.lexical is not None])
+    top_dense = max((c.dense for c in candidates), default=0.0) or 1.0
+    top_lexical = max((c.lexical for c in candidates), default=0.0) or 1.0
+    top_article = max((c.article for c in candidates), default=0.0) or 1.0
 
     def score(candidate: Candidate) -> float:
         return (
-            settings.dense_weight * dense(candidate.dense)
-            + settings.lexical_weight * lexical(candidate.lexical)
+            settings.dense_weight * max(candidate.dense, 0.0) / top_dense
+            + settings.lexical_weight * candidate.lexical / top_lexical
+            + settings.article_weight * candidate.article / top_article
             + settings.recency_weight * _recency(candidate.row.day, as_of, settings.recency_days)
         )
 
     scored = [(candidate, score(candidate)) for candidate in candidates]
     return sorted(scored, key=lambda pair: (-pair[1], pair[0].row.id))
-
-
-def _scale(listed: Sequence[float]) -> Callable[[float | None], float]:
-    """Map one index's scores to 0..1, and what it did not list to a bound."""
-    top = max(listed, default=0.0)
-    floor = min(listed) if len(listed) >= CANDIDATES else 0.0
-
-    def scaled(value: float | None) -> float:
-        return max(floor if value is None else value, 0.0) / top if top > 0 else 0.0
-
-    return scaled
 
 
 def _recency(day: int, as_of: date, decay_days: float) -> float:

@@ -33,9 +33,10 @@ class Settings:
     model: str = "local"
     model_name: str = ""
     model_timeout: float = 120.0
-    dense_weight: float = 0.4
+    dense_weight: float = 0.3
     lexical_weight: float = 0.6
-    recency_weight: float = 0.2
+    article_weight: float = 0.6
+    recency_weight: float = 0.3
     recency_days: float = 30.0
 
     def __post_init__(self) -> None:
@@ -44,6 +45,7 @@ class Settings:
             ("model_timeout", 1, 3600),
             ("dense_weight", 0, 100),
             ("lexical_weight", 0, 100),
+            ("article_weight", 0, 100),
             ("recency_weight", 0, 100),
             ("recency_days", 1, 36500),
         ):

@@ -17,9 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rag.errors import ArchiveError, ArchiveLockedError, ArchiveMismatchError
-from rag.ledger import Ledger, PassageRow
+from rag.ledger import Ledger, PassageRow, Staged
 from rag.models import Vectors
-from rag.types import ArchiveStatus, Article
+from rag.types import ArchiveStatus
 from rag.vectors import VectorIndex
 from rag.words import Filters, IndexEntry, WordIndex
 
@@ -34,15 +34,21 @@ Embed = Callable[[Sequence[str]], Vectors]
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A passage that either index found. A score is None where that index did not list it."""
+    """A passage that an index found, with its scores.
+
+    `dense` is a cosine, `lexical` BM25 of the passage, `article` BM25 of its whole article with the
+    title. Where an index listed as many as it was asked for, but not this passage, its score is
+    that of the last one listed, a bound; where the list was not full, it is 0.
+    """
 
     row: PassageRow
-    dense: float | None
-    lexical: float | None
+    dense: float
+    lexical: float
+    article: float
 
 
 class Store:
-    """An archive's folder: `articles.sqlite`, `vectors/` (Chroma), `words/` (tantivy)."""
+    """An archive's folder: `articles.sqlite`, `vectors/` (Chroma), `words/` (tantivy, twice)."""
 
     def __init__(self, folder: Path, embedding_model: str, passage_characters: int) -> None:
         try:
@@ -60,6 +66,7 @@ class Store:
         )
         self._lock = threading.Lock()
         self._words: WordIndex | None = None
+        self._article_words: WordIndex | None = None
         self._vectors: VectorIndex | None = None
         self._census: _Census | None = None
         self._version = self.ledger.version()
@@ -79,11 +86,19 @@ class Store:
 
     @property
     def words(self) -> WordIndex:
-        """The word index, opened at first use."""
+        """The word index of passages, opened at first use."""
         with self._lock:
             if self._words is None:
-                self._words = WordIndex(self.folder / "words")
+                self._words = WordIndex(self.folder / "words" / "passages")
             return self._words
+
+    @property
+    def article_words(self) -> WordIndex:
+        """The word index of whole articles with their titles, opened at first use."""
+        with self._lock:
+            if self._article_words is None:
+                self._article_words = WordIndex(self.folder / "words" / "articles")
+            return self._article_words
 
     @property
     def vectors(self) -> VectorIndex:
@@ -95,8 +110,9 @@ class Store:
 
     def close(self) -> None:
         """Release all files."""
-        if self._words is not None:
-            self._words.close()
+        for index in (self._words, self._article_words):
+            if index is not None:
+                index.close()
         if self._vectors is not None:
             self._vectors.close()
         self.ledger.close()
@@ -115,21 +131,32 @@ class Store:
                     yield
                 finally:
                     self.words.close()
+                    self.article_words.close()
         except Timeout as error:
             raise ArchiveLockedError(
                 f"the archive in {self.folder} is being written by another process; try again later"
             ) from error
 
     def index(
-        self, articles: Sequence[Article], entries: Sequence[IndexEntry], vectors: Vectors
+        self, staged: Sequence[Staged], entries: Sequence[IndexEntry], vectors: Vectors
     ) -> None:
-        """Put staged passages into both indexes, then make their articles current."""
+        """Put staged passages into the indexes, then make their articles current."""
+        articles = [
+            IndexEntry(
+                item.key,
+                item.article.title,
+                item.article.text,
+                item.day,
+                item.article.source or "",
+            )
+            for item in staged
+        ]
         with self._readable_failures():
-            if entries:
-                self.vectors.add(entries, vectors)
-                self.words.add(entries)
-                self.words.commit()
-        self.ledger.publish(articles, [entry.id for entry in entries])
+            self.vectors.add(entries, vectors)
+            for index, added in ((self.words, entries), (self.article_words, articles)):
+                index.add(added)
+                index.commit()
+        self.ledger.publish(staged)
         self.collect_garbage()
 
     def delete(self, article_id: str) -> None:
@@ -140,14 +167,15 @@ class Store:
     def collect_garbage(self) -> None:
         """Make the indexes forget passages that no longer exist."""
         self._census = None
-        ids = self.ledger.garbage()
-        if not ids:
+        passages, articles = self.ledger.garbage()
+        if not passages and not articles:
             return
         with self._readable_failures():
-            self.vectors.delete(ids)
-            self.words.delete(ids)
-            self.words.commit()
-        self.ledger.clear_garbage(ids)
+            self.vectors.delete(passages)
+            for index, gone in ((self.words, passages), (self.article_words, articles)):
+                index.delete(gone)
+                index.commit()
+        self.ledger.clear_garbage(passages, articles)
 
     @contextmanager
     def _readable_failures(self) -> Iterator[None]:
@@ -182,23 +210,28 @@ class Store:
     def search(
         self, question: str, vector: NDArray[np.float32], limit: int, filters: Filters
     ) -> list[Candidate]:
-        """The best `limit` passages of each index that pass the filters, in no order."""
+        """The best `limit` passages by vector and by words that pass the filters, in no order."""
         self._refresh()
         census = self._census = self._census or _Census(self.ledger.days())
         filters = census.needed(filters)
-        lexical = dict(self.words.search(question, limit, filters))
+        lexical = self.words.search(question, limit, filters)
+        articles = self.article_words.search(question, limit, filters)
         share = census.share(filters)
         if share == 0:
-            dense = {}
+            dense = []
         elif share < _EXACT_FILTER_SHARE:
-            dense = dict(self.vectors.search(vector, limit, filters))
+            dense = self.vectors.search(vector, limit, filters)
         else:
             fetch = limit if share == 1 else ceil(limit / share * _SPARE)
-            dense = dict(self.vectors.search(vector, fetch, Filters()))
-        rows = self.ledger.passage_rows(list(dense | lexical))
-        allowed = [i for i in dense if i in rows and census.allows(rows[i], filters)][:limit]
-        ids = dict.fromkeys([*allowed, *(i for i in lexical if i in rows)])
-        return [Candidate(rows[i], dense.get(i), lexical.get(i)) for i in ids]
+            dense = self.vectors.search(vector, fetch, Filters())
+        rows = self.ledger.passage_rows([i for i, _ in (*dense, *lexical)])
+        dense = [(i, s) for i, s in dense if i in rows and census.allows(rows[i], filters)][:limit]
+        scores = [_Scores(hits, limit) for hits in (dense, lexical, articles)]
+        ids = dict.fromkeys(i for i, _ in (*dense, *lexical) if i in rows)
+        return [
+            Candidate(rows[i], scores[0][i], scores[1][i], scores[2][rows[i].article_key])
+            for i in ids
+        ]
 
     def _refresh(self) -> None:
         """See what another process has written since the last search."""
@@ -207,6 +240,18 @@ class Store:
             self._version = version
             self._census = None
             self.words.reload()
+            self.article_words.reload()
+
+
+class _Scores(dict[int, float]):
+    """The scores of one index; what a full list left out gets the last score, else 0."""
+
+    def __init__(self, hits: Sequence[tuple[int, float]], limit: int) -> None:
+        super().__init__(hits)
+        self._bound = hits[-1][1] if len(hits) >= limit else 0.0
+
+    def __missing__(self, key: int) -> float:
+        return self._bound
 
 
 class _Census:

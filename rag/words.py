@@ -1,4 +1,4 @@
-"""The word index: BM25 over titles and passages, in tantivy. Derived from SQLite, rebuildable."""
+"""The word indexes: BM25 in tantivy. Derived from SQLite, rebuildable."""
 
 from __future__ import annotations
 
@@ -30,7 +30,11 @@ class Filters:
 
 @dataclass(frozen=True, slots=True)
 class IndexEntry:
-    """What the derived indexes keep of a passage. `day` is a proleptic ordinal, 0 if undated."""
+    """What the derived indexes keep of a passage, or of an article, under its number.
+
+    A title counts as a field of its own, so that its words weigh more; passages have none. `day` is
+    a proleptic ordinal, 0 if undated.
+    """
 
     id: int
     title: str
@@ -77,7 +81,7 @@ class WordIndex:
         self._writer: tantivy.IndexWriter | None = None
 
     def add(self, entries: Iterable[IndexEntry]) -> None:
-        """Index the entries, replacing those of the same id; nothing is visible before `commit`."""
+        """Index the entries, replacing those of the same id; not visible before `commit`."""
         writer = self._open_writer()
         for entry in entries:
             writer.delete_documents_by_term("id", entry.id)
@@ -92,10 +96,10 @@ class WordIndex:
             )
 
     def delete(self, ids: Iterable[int]) -> None:
-        """Forget these passages, from the next `commit` on."""
+        """Forget these entries, from the next `commit` on."""
         writer = self._open_writer()
-        for passage_id in ids:
-            writer.delete_documents_by_term("id", passage_id)
+        for entry_id in ids:
+            writer.delete_documents_by_term("id", entry_id)
 
     def commit(self) -> None:
         """Make all changes durable and visible."""
@@ -115,7 +119,7 @@ class WordIndex:
             self._index.reload()
 
     def search(self, question: str, limit: int, filters: Filters) -> list[tuple[int, float]]:
-        """The best `limit` passages as (id, BM25 score), best first."""
+        """The best `limit` entries as (id, BM25 score), best first."""
         terms = list(dict.fromkeys(stems(question)))
         if not terms:
             return []
@@ -134,7 +138,7 @@ class WordIndex:
         return [(int(i or 0), float(score)) for i, (score, _) in zip(ids, hits, strict=True)]
 
     def rarity(self, terms: Iterable[str]) -> dict[str, float]:
-        """ln(1 + N / (1 + n)) per stem: N passages in all, n of them with the stem."""
+        """ln(1 + N / (1 + n)) per stem: N entries in all, n of them with the stem."""
         searcher = self._index.searcher()
         total = searcher.num_docs
         return {term: math.log(1 + total / (1 + searcher.doc_freq("text", term))) for term in terms}

@@ -62,8 +62,8 @@ def test_modules_import_downwards() -> None:
     assert set(modules) == set(layer)
     for name, file in modules.items():
         for used in _imports(file):
-            other = used.removeprefix("rag.").split(".")[0]
-            if used.startswith("rag.") and other in layer and (name, other) not in SAME_LAYER:
+            other = used.split(".")[1] if used.startswith("rag.") else ""
+            if other in layer and (name, other) not in SAME_LAYER:
                 assert layer[other] < layer[name], f"{name} imports {other}"
 
 

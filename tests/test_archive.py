@@ -5,8 +5,8 @@ from datetime import date
 from pathlib import Path
 
 import pytest
-
 from conftest import ROOT, ScriptedLLM, article, make_archive
+
 from rag import Answer, Archive, ArchiveError, Evidence, Sentence, Settings, SourceError
 from rag.models import EndpointLLM, SentenceTransformerEmbedder
 
@@ -160,7 +160,7 @@ def test_the_scraped_seed_is_ingested_as_it_is(
 
 
 def test_open_refuses_a_folder_without_an_archive(tmp_path: Path) -> None:
-    with pytest.raises(ArchiveError, match="there is no archive in .*newsrag ingest"):
+    with pytest.raises(ArchiveError, match=r"there is no archive in .*newsrag ingest"):
         Archive.open(tmp_path / "nothing", Settings(), create=False)
     assert not (tmp_path / "nothing").exists()
 
@@ -169,7 +169,7 @@ def test_a_missing_path_is_said_before_anything_is_stored(
     tmp_path: Path, embedder: SentenceTransformerEmbedder
 ) -> None:
     with make_archive(tmp_path / "archive", embedder) as archive:
-        with pytest.raises(SourceError, match="nothing.txt: does not exist"):
+        with pytest.raises(SourceError, match=r"nothing\.txt: does not exist"):
             archive.ingest(article(1, "Text."), tmp_path / "nothing.txt")
         assert archive.status().articles == 0
 

@@ -4,8 +4,8 @@ import math
 from datetime import date
 
 import pytest
-
 from conftest import article, make_archive
+
 from rag import Archive, Settings
 from rag.ledger import PassageRow
 from rag.retrieve import condense, rank, select
@@ -14,30 +14,37 @@ from rag.store import Candidate
 DAY = date(2024, 1, 31)
 
 
-def candidate(number: int, dense: float | None, lexical: float | None, age: int = 0) -> Candidate:
+def candidate(
+    number: int, dense: float, lexical: float, article_score: float, age: int = 0
+) -> Candidate:
     day = DAY.toordinal() - age
-    return Candidate(PassageRow(number, f"a{number}", 1, 0, 1, day, None), dense, lexical)
+    row = PassageRow(number, number, f"a{number}", 1, 0, 1, day, None)
+    return Candidate(row, dense, lexical, article_score)
 
 
 def test_scores_are_mixed_after_division_by_the_largest() -> None:
-    ranked = rank(
-        [candidate(1, 0.8, None, age=30), candidate(2, 0.4, 10.0, age=0), candidate(3, None, 5.0)],
-        Settings(),
-        DAY,
+    settings = Settings(
+        dense_weight=0.4, lexical_weight=0.6, article_weight=0.5, recency_weight=0.2
     )
+    candidates = [
+        candidate(1, 0.8, 0.0, 20.0, age=30),
+        candidate(2, 0.4, 10.0, 10.0),
+        candidate(3, -0.1, 5.0, 0.0),
+    ]
+    ranked = rank(candidates, settings, DAY)
     scores = {c.row.id: score for c, score in ranked}
-    # 1: 0.4 * 0.8/0.8 + 0.6 * 0 + 0.2 * exp(-30/30) = 0.4 + 0.2/e
-    assert scores[1] == pytest.approx(0.4 + 0.2 / math.e)
-    # 2: 0.4 * 0.4/0.8 + 0.6 * 10/10 + 0.2 * 1 = 0.2 + 0.6 + 0.2
-    assert scores[2] == pytest.approx(1.0)
-    # 3: 0.4 * 0 + 0.6 * 5/10 + 0.2 * 1 = 0.3 + 0.2
+    # 1: 0.4 * 0.8/0.8 + 0.6 * 0/10 + 0.5 * 20/20 + 0.2 * exp(-30/30) = 0.9 + 0.2/e
+    assert scores[1] == pytest.approx(0.9 + 0.2 / math.e)
+    # 2: 0.4 * 0.4/0.8 + 0.6 * 10/10 + 0.5 * 10/20 + 0.2 * 1 = 0.2 + 0.6 + 0.25 + 0.2
+    assert scores[2] == pytest.approx(1.25)
+    # 3: 0.4 * 0 + 0.6 * 5/10 + 0.5 * 0 + 0.2 * 1 = 0.3 + 0.2
     assert scores[3] == pytest.approx(0.5)
-    assert [c.row.id for c, _ in ranked] == [2, 3, 1]
+    assert [c.row.id for c, _ in ranked] == [2, 1, 3]
 
 
 def test_an_undated_article_gets_no_recency() -> None:
-    undated = Candidate(PassageRow(1, "a", 1, 0, 1, 0, None), 1.0, 1.0)
-    ((_, score),) = rank([undated], Settings(), DAY)
+    undated = Candidate(PassageRow(1, 1, "a", 1, 0, 1, 0, None), 1.0, 0.0, 0.0)
+    ((_, score),) = rank([undated], Settings(dense_weight=1, recency_weight=5), DAY)
     assert score == pytest.approx(1.0)
 
 

@@ -46,7 +46,7 @@ def test_a_bad_file_gives_one_sentence(tmp_path: Path, content: str, message: st
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(SettingsError, match="nothing.toml cannot be read"):
+    with pytest.raises(SettingsError, match=r"nothing\.toml cannot be read"):
         load_settings(tmp_path / "nothing.toml")
 
 

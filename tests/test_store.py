@@ -78,7 +78,7 @@ def test_a_changed_article_replaces_its_passages_everywhere(
     assert len(store.words.search("zebras", 10, Filters())) == 1
     assert store.ledger.article("a1").revision == 2
     assert store.ledger.article("a1", 1).text == "The harbour bridge closed on Monday."
-    assert store.ledger.garbage() == []
+    assert store.ledger.garbage() == ([], [])
 
 
 def test_the_old_revision_answers_until_the_new_one_is_indexed(
@@ -210,9 +210,10 @@ def test_another_process_sees_what_was_written(tmp_path: Path, counting: Countin
 
 
 def test_a_locked_archive_says_so(store: Store, counting: CountingEmbedder) -> None:
-    with FileLock(store.folder / "write.lock"):
-        with pytest.raises(ArchiveLockedError, match="being written by another process"):
-            put(store, counting, article(1, "Text."))
+    message = "being written by another process"
+    lock = FileLock(store.folder / "write.lock")
+    with lock, pytest.raises(ArchiveLockedError, match=message):
+        put(store, counting, article(1, "Text."))
     assert store.ledger.count("current") == 0
 
 
