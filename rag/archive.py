@@ -151,7 +151,8 @@ class Archive:
         day from which an article's age is counted; `since` and `until` are inclusive.
         """
         scope = Scope(as_of or date.today(), since, until, source)
-        return search(self._store, self._embedder, self.settings, question, k, scope)
+        vector = self._embedder.encode([question])[0]
+        return search(self._store, self.settings, question, vector, k, scope)
 
     def ask(
         self,
@@ -205,12 +206,13 @@ class Archive:
         scope = Scope(as_of or date.today(), since, until, source)
         run = _Run(self.settings, self._embedder.name, self._llm.name if wording else None)
         query = condense(question, history)
+        with run.stage("embed"):
+            vector = self._embedder.encode([query])[0]
         with run.stage("search"):
-            passages = tuple(
-                search(self._store, self._embedder, self.settings, query, EVIDENCE_POOL, scope)
-            )
+            found = search(self._store, self.settings, query, vector, EVIDENCE_POOL, scope)
+            passages = tuple(found)
         with run.stage("select"):
-            evidence = select(self._store, self._embedder, query, passages)
+            evidence = select(self._store, self._embedder, query, vector, passages)
         quotes = verify.quotes(evidence) if verify.answerable(evidence) else ()
         yield Evidence(query, passages, quotes)
         sentences: list[Sentence] = []

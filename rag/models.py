@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 Vectors = NDArray[np.float32]
 """Shape (n, dimensions); each row has length 1."""
 
+Vector = NDArray[np.float32]
+"""Shape (dimensions,), length 1."""
+
 Message = tuple[str, str]
 """A role ("system", "user", "assistant") and its text."""
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
-from rag.models import Embedder
+from rag.models import Embedder, Vector
 from rag.passages import split_sentences
 from rag.settings import Settings
 from rag.store import Candidate, Store
@@ -26,8 +26,12 @@ EVIDENCE_SENTENCES = 8
 
 SIMILARITY_WEIGHT = 0.5
 COVERAGE_WEIGHT = 0.3
-PASSAGE_WEIGHT = 0.2
+PASSAGE_WEIGHT = 0.5
 """How an evidence sentence's score is mixed."""
+
+SHORT_SENTENCE = 40
+SHORT_PENALTY = 0.2
+"""What is shorter than this is mostly a heading, a byline or a link, and counts less."""
 
 _GRACE = timedelta(days=1)
 """An article dated one day after `as_of` may have been published on that day elsewhere."""
@@ -74,10 +78,12 @@ def condense(question: str, history: History) -> str:
 
 
 def search(
-    store: Store, embedder: Embedder, settings: Settings, query: str, k: int, scope: Scope
+    store: Store, settings: Settings, query: str, vector: Vector, k: int, scope: Scope
 ) -> list[RankedPassage]:
-    """The best `k` passages, best first, near-copies from other articles folded into the best."""
-    vector = embedder.encode([query])[0]
+    """The best `k` passages, best first, near-copies from other articles folded into the best.
+
+    `vector` is the embedding of `query`, shape (dimensions,).
+    """
     candidates = store.search(query, vector, max(CANDIDATES, k), scope.filters)
     ranked = rank(candidates, settings, scope.as_of)
     return _fold(store, ranked, k)
@@ -173,9 +179,16 @@ class EvidenceSentence:
 
 
 def select(
-    store: Store, embedder: Embedder, query: str, passages: Sequence[RankedPassage]
+    store: Store,
+    embedder: Embedder,
+    query: str,
+    vector: Vector,
+    passages: Sequence[RankedPassage],
 ) -> list[EvidenceSentence]:
-    """The best evidence sentences of the best passages, best first, none twice."""
+    """The best evidence sentences of the best passages, best first, none twice.
+
+    `vector` is the embedding of `query`, shape (dimensions,).
+    """
     best = passages[:EVIDENCE_PASSAGES]
     spans = [
         (passage, span)
@@ -185,8 +198,7 @@ def select(
     if not spans:
         return []
     texts = [passage.article.text[span.start : span.end] for passage, span in spans]
-    vectors = embedder.encode([query, *texts])
-    similarities = vectors[1:] @ vectors[0]
+    similarities = embedder.encode(texts) @ vector
     weights = store.words.rarity(set(stems(query)))
     top_score = max(passage.score for passage in best) or 1.0
     sentences = []
@@ -196,6 +208,7 @@ def select(
             SIMILARITY_WEIGHT * float(similarity)
             + COVERAGE_WEIGHT * covered
             + PASSAGE_WEIGHT * passage.score / top_score
+            - SHORT_PENALTY * (len(text) < SHORT_SENTENCE)
         )
         sentences.append(
             EvidenceSentence(

@@ -13,12 +13,9 @@ from datetime import date
 from math import ceil
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from rag.errors import ArchiveError, ArchiveLockedError, ArchiveMismatchError
 from rag.ledger import Ledger, PassageRow, Staged
-from rag.models import Vectors
+from rag.models import Vector, Vectors
 from rag.types import ArchiveStatus
 from rag.vectors import VectorIndex
 from rag.words import Filters, IndexEntry, WordIndex
@@ -208,7 +205,7 @@ class Store:
     # -- reading ------------------------------------------------------------------------------
 
     def search(
-        self, question: str, vector: NDArray[np.float32], limit: int, filters: Filters
+        self, question: str, vector: Vector, limit: int, filters: Filters
     ) -> list[Candidate]:
         """The best `limit` passages by vector and by words that pass the filters, in no order."""
         self._refresh()

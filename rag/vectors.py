@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rag.errors import ArchiveError
-from rag.models import Vectors
+from rag.models import Vector, Vectors
 from rag.words import Filters, IndexEntry
 
 _COLLECTION = "passages"
@@ -64,9 +63,7 @@ class VectorIndex:
         """The number of stored vectors."""
         return self._collection.count()
 
-    def search(
-        self, vector: NDArray[np.float32], limit: int, filters: Filters
-    ) -> list[tuple[int, float]]:
+    def search(self, vector: Vector, limit: int, filters: Filters) -> list[tuple[int, float]]:
         """The `limit` nearest passages as (id, cosine similarity), best first."""
         result = self._collection.query(
             query_embeddings=vector[np.newaxis],

@@ -37,6 +37,7 @@ LAYERS = [
 SAME_LAYER = {("archive", "llamaindex"), ("llamaindex", "archive")}
 
 HEAVY = {"llama_index", "chromadb", "sentence_transformers", "torch", "xllamacpp", "tantivy"}
+SLOW = {"transformers", "gradio", "trafilatura", "dateparser", "pandas", "matplotlib", "openai"}
 
 
 def _imports(file: Path) -> set[str]:
@@ -83,6 +84,4 @@ def test_nothing_heavy_is_imported_before_it_is_needed() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT
     )
     loaded = set(result.stdout.split())
-    heavy = {"torch", "transformers", "sentence_transformers", "chromadb", "llama_index", "gradio",
-             "xllamacpp", "trafilatura", "dateparser", "pandas", "matplotlib", "openai"}  # fmt: skip
-    assert not loaded & heavy
+    assert not loaded & (HEAVY - {"tantivy"} | SLOW)

@@ -41,7 +41,7 @@ def test_without_a_model_the_evidence_is_quoted(ask_with) -> None:
     assert_citations_hold(archive, answer)
     assert all(s.text == " ".join(s.citations[0].quote.split()) for s in answer.sentences)
     assert llm.asked == []
-    assert set(answer.trace.timings) == {"search", "select"}
+    assert set(answer.trace.timings) == {"embed", "search", "select"}
     assert set(answer.trace.models) == {"embedding"}
 
 

@@ -90,7 +90,9 @@ def test_copies_of_a_wire_story_are_folded(corpus_archive: Archive) -> None:
 def test_evidence_sentences_are_whole_and_unique(corpus_archive: Archive) -> None:
     query = "How much will the bridge repair cost?"
     passages = corpus_archive.search(query)
-    evidence = select(corpus_archive._store, corpus_archive._embedder, query, passages)
+    embedder = corpus_archive._embedder
+    vector = embedder.encode([query])[0]
+    evidence = select(corpus_archive._store, embedder, query, vector, passages)
     assert 0 < len(evidence) <= 8
     assert len({e.text for e in evidence}) == len(evidence)
     assert any("million" in e.text for e in evidence[:3])
