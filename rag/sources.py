@@ -16,16 +16,8 @@ from urllib.parse import urlsplit
 
 from rag.dates import parse_date
 from rag.errors import SourceError
-from rag.formats import (
-    MANY,
-    SUPPORTED,
-    WHOLE,
-    Item,
-    fields_of,
-    kind_of,
-    name_of,
-    with_plain_newlines,
-)
+from rag.files import fields_of, kind_of, name_of, with_plain_newlines
+from rag.formats import MANY, SUPPORTED, WHOLE, Item
 from rag.types import Article, Failure
 
 __all__ = ["Record", "article_id", "count_records", "find_files", "load", "parse_date"]

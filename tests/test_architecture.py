@@ -22,8 +22,9 @@ PUBLIC = [
 
 LAYERS = [
     {"types", "errors"},
-    {"settings", "dates"},
-    {"models", "passages", "formats", "words", "examples"},
+    {"settings", "dates", "files"},
+    {"models", "passages", "textfiles", "words", "examples"},
+    {"formats"},
     {"sources", "vectors", "ledger"},
     {"store"},
     {"ingest", "retrieve"},
