@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -17,30 +17,42 @@ from rag.retrieve import EvidenceSentence
 
 MAX_ANSWER_TOKENS = 160
 _MAX_EVIDENCE_CHARACTERS = 400
-_MARKER = re.compile(r"\[(\d+(?:\s*[,;]\s*\d+)*)\]")
+_MARKERS = re.compile(r"((?:\s*\[\d+(?:\s*[,;]\s*\d+)*\])+)")
+_UNFINISHED_MARKER = re.compile(r"\s*\[[\d\s,;]*$")
+_EDGES = " .;,-*[\n"
 _NO_ANSWER = "NO ANSWER"
 _PROMPTS = ("answer.system.txt", "answer.user.txt")
 
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """One sentence of the model, not checked yet, with the evidence numbers it claims (from 1)."""
+    """One sentence of the model, not checked yet, with the evidence numbers it claims (from 1).
+
+    Without text, the model only pointed at evidence.
+    """
 
     text: str
     numbers: tuple[int, ...]
 
 
-def write(llm: LLM, query: str, evidence: Sequence[EvidenceSentence]) -> Iterator[Draft]:
+def write(llm: LLM, query: str, evidence: Sequence[EvidenceSentence]) -> Generator[Draft]:
     """Draft sentences, each as soon as the model has finished it; none if the model declines.
 
     Raises `LLMError`.
     """
-    buffer = ""
+    reply = ""
+    given = 0
     for piece in llm.stream(messages(query, evidence), MAX_ANSWER_TOKENS):
-        buffer += piece
-        done, buffer = _finished(buffer)
-        yield from _drafts(done)
-    yield from _drafts(buffer)
+        reply += piece
+        complete = _segments(reply)[:-1]
+        for text, numbers in complete[given:]:
+            yield from _drafts(text, numbers)
+        given = max(given, len(complete))
+    rest = _segments(reply)[given:]
+    for text, numbers in rest:
+        yield from _drafts(text, numbers)
+    if not given and rest and not any(text.strip(_EDGES) for text, _ in rest) and rest[0][1]:
+        yield Draft("", rest[0][1])
 
 
 def messages(query: str, evidence: Sequence[EvidenceSentence]) -> list[Message]:
@@ -71,36 +83,29 @@ def _template(name: str) -> jinja2.Template:
     return environment.from_string(_source(name))
 
 
-def _finished(buffer: str) -> tuple[str, str]:
-    """Split off what is complete: up to the last marker that other text follows."""
-    end = 0
-    for match in _MARKER.finditer(buffer):
-        rest = buffer[match.end() :].lstrip(" .;,")
-        if rest and not rest.startswith("["):
-            end = len(buffer) - len(rest)
-    return buffer[:end], buffer[end:]
+def _segments(reply: str) -> list[tuple[str, tuple[int, ...]]]:
+    """Cut a reply into texts with their markers, which stand behind them or, in some, before.
+
+    All but the last segment are complete, however the reply goes on.
+    """
+    parts = _MARKERS.split(_UNFINISHED_MARKER.sub("", reply))
+    texts, markers = parts[0::2], [_numbers(marker) for marker in parts[1::2]]
+    if len(texts) > 1 and not texts[0].strip(_EDGES) and texts[1].strip(_EDGES):
+        return list(zip(texts[1:], markers, strict=True))
+    if len(texts) > 1 and not texts[-1].strip(_EDGES):
+        texts.pop()
+    markers.extend([()] * (len(texts) - len(markers)))
+    return list(zip(texts, markers, strict=True))
 
 
-def _drafts(text: str) -> Iterator[Draft]:
-    """Sentences with the markers that follow them; a marker covers all text since the last one."""
+def _numbers(marker: str) -> tuple[int, ...]:
+    return tuple(dict.fromkeys(int(number) for number in re.findall(r"\d+", marker)))
+
+
+def _drafts(text: str, numbers: tuple[int, ...]) -> Iterator[Draft]:
     if _NO_ANSWER in text.upper():
         return
-    position = 0
-    numbers: list[int] = []
-    pending = ""
-    for match in _MARKER.finditer(text):
-        before = text[position : match.start()]
-        if before.strip(" .;,\n"):
-            yield from _sentences(pending, numbers)
-            pending, numbers = before, []
-        numbers.extend(int(number) for number in re.findall(r"\d+", match[1]))
-        position = match.end()
-    yield from _sentences(pending, numbers)
-    yield from _sentences(text[position:], [])
-
-
-def _sentences(text: str, numbers: Sequence[int]) -> Iterator[Draft]:
     for span in split_sentences(text):
         sentence = text[span.start : span.end].strip()
-        if sentence.strip(" .;,-*"):
-            yield Draft(sentence, tuple(dict.fromkeys(numbers)))
+        if sentence.strip(_EDGES):
+            yield Draft(sentence, numbers)

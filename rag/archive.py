@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import date
 from pathlib import Path
 from types import TracebackType
@@ -35,6 +35,8 @@ from rag.types import (
 if TYPE_CHECKING:
     from llama_index.core.query_engine import CustomQueryEngine
     from llama_index.core.retrievers import BaseRetriever
+
+_QUOTED = "The evidence is quoted instead."
 
 EVIDENCE_POOL = 10
 """Passages that an answer carries."""
@@ -220,7 +222,7 @@ class Archive:
             for sentence in run.word(self._llm, query, evidence):
                 sentences.append(sentence)
                 yield sentence
-        shown = () if run.declined else tuple(sentences) or quotes
+        shown = tuple(sentences) or (() if run.gives_up(evidence) else quotes)
         status: Status = "answered" if shown else "abstained"
         yield Answer(question, status, shown, passages, run.trace(query))
 
@@ -248,7 +250,7 @@ class _Run:
         self._timings: dict[str, float] = {}
         self._notes: list[str] = []
         self._dropped: list[tuple[str, str]] = []
-        self.declined = False
+        self._drafts: int | None = None
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
@@ -262,27 +264,37 @@ class _Run:
     def word(
         self, llm: LLM, query: str, evidence: Sequence[EvidenceSentence]
     ) -> Iterator[Sentence]:
-        """The model's sentences that hold. A failing model leaves a note, the rest is quoted."""
-        drafts = writing.write(llm, query, evidence)
-        drafted = failed = False
-        while True:
-            with self.stage("write"):
-                try:
-                    draft = next(drafts, None)
-                except LLMError as error:
-                    self._notes.append(f"{_sentence(str(error))} The evidence is quoted instead.")
-                    failed = True
-                    draft = None
-            if draft is None:
-                break
-            drafted = True
-            with self.stage("verify"):
-                verdict = verify.check(draft, evidence, query)
-            if verdict.sentence is not None:
-                yield verdict.sentence
-            else:
-                self._dropped.append((draft.text, verdict.reason))
-        self.declined = not drafted and not failed
+        """The model's sentences that hold. One that fails leaves a note."""
+        count = shown = 0
+        with closing(writing.write(llm, query, evidence)) as drafts:
+            while True:
+                with self.stage("write"):
+                    try:
+                        draft = next(drafts, None)
+                    except LLMError as error:
+                        instead = "The answer ends early." if shown else _QUOTED
+                        self._notes.append(f"{_sentence(str(error))} {instead}")
+                        return
+                if draft is None:
+                    break
+                count += 1
+                with self.stage("verify"):
+                    verdict = verify.check(draft, evidence, query)
+                if verdict.sentence is not None:
+                    shown += 1
+                    yield verdict.sentence
+                else:
+                    self._dropped.append((draft.text, verdict.reason))
+        self._drafts = count
+
+    def gives_up(self, evidence: Sequence[EvidenceSentence]) -> bool:
+        """Whether a model that was asked, and wrote nothing that holds, speaks against an answer.
+
+        It declined, or its words did not hold on evidence that is not close to the question.
+        """
+        if self._drafts is None:
+            return False
+        return self._drafts == 0 or not verify.answerable(evidence, unworded=True)
 
     def trace(self, query: str) -> Trace:
         return Trace(

@@ -178,7 +178,13 @@ def chat(
     from ui.app import serve
 
     with _open(archive, model=model, model_name=model_name) as opened:
-        serve(opened, port=port, open_browser=not no_browser, wording=not no_llm)
+        serve(
+            opened,
+            port=port,
+            open_browser=not no_browser,
+            wording=not no_llm,
+            started=lambda url: _console().print(_plain(f"The chat is at {url} (Ctrl-C ends it)")),
+        )
 
 
 @app.command(name="eval")
@@ -189,6 +195,9 @@ def evaluate(
     seed: Annotated[int, typer.Option(help="Which sample.")] = 0,
     no_dates: Annotated[bool, typer.Option(help="Ask without the questions' dates.")] = False,
     retrieval_only: Annotated[bool, typer.Option(help="Only search; do not answer.")] = False,
+    ingest_set: Annotated[
+        bool, typer.Option("--ingest", help="First ingest the articles that the set brings along.")
+    ] = False,
     out: Annotated[Path, typer.Option(help="Where results are written.")] = Path("eval-results"),
     no_llm: NoLlmOption = False,
     model: ModelOption = None,
@@ -198,10 +207,17 @@ def evaluate(
 
     Running it again continues an interrupted run.
     """
+    from eval.datasets import newsqa_articles
     from eval.report import print_table, write_html, write_json
     from eval.run import evaluate as run
 
-    with _open(archive, model=model, model_name=model_name) as opened:
+    with _open(archive, create=ingest_set, model=model, model_name=model_name) as opened:
+        if ingest_set:
+            from rag.progress import ingest_with_progress
+
+            _, interrupted = ingest_with_progress(opened, newsqa_articles(question_set), _errors())
+            if interrupted:
+                raise typer.Exit(130)
         result = run(
             opened,
             question_set,
@@ -294,3 +310,7 @@ def _console() -> Console:
 
 def _errors() -> Console:
     return Console(stderr=True, soft_wrap=True, highlight=False)
+
+
+if __name__ == "__main__":
+    app()

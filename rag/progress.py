@@ -10,14 +10,14 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from rag.sources import count_records
-from rag.types import IngestReport
+from rag.types import Article, IngestReport
 
 if TYPE_CHECKING:
     from rag.archive import Archive
 
 
 def ingest_with_progress(
-    archive: Archive, paths: Sequence[Path], console: Console
+    archive: Archive, inputs: Sequence[Path | Article], console: Console
 ) -> tuple[IngestReport, bool]:
     """Ingest with a bar on `console`; returns the report, and whether Ctrl-C ended it."""
     last = IngestReport()
@@ -30,7 +30,7 @@ def ingest_with_progress(
         console=console,
     )
     with bar:
-        task = bar.add_task("Ingesting", total=count_records(paths), rates="loading the model")
+        task = bar.add_task("Ingesting", total=_count(inputs), rates="loading the model")
 
         def update(report: IngestReport) -> None:
             nonlocal last
@@ -41,6 +41,11 @@ def ingest_with_progress(
             bar.update(task, completed=done, rates=rates)
 
         try:
-            return archive.ingest(*paths, progress=update), False
+            return archive.ingest(*inputs, progress=update), False
         except KeyboardInterrupt:
             return last, True
+
+
+def _count(inputs: Sequence[Path | Article]) -> int:
+    paths = [item for item in inputs if isinstance(item, Path)]
+    return count_records(paths) + len(inputs) - len(paths)

@@ -63,6 +63,8 @@ _LEANING = re.compile(
     re.IGNORECASE,
 )
 _SHORT_QUESTION = 2
+_QUESTION = re.compile(r"\?[\"'”’)]*\Z")
+"""A question in an article asserts nothing; a news quiz would match the user's own too well."""
 
 
 def condense(question: str, history: History) -> str:
@@ -194,6 +196,7 @@ def select(
         (passage, span)
         for passage in best
         for span in split_sentences(passage.article.text, passage.start, passage.end)
+        if not _QUESTION.search(passage.article.text, span.start, span.end)
     ]
     if not spans:
         return []

@@ -16,6 +16,7 @@ from rag.words import stems
 
 MIN_SUPPORT = 0.75
 MIN_SIMILARITY = 0.4
+MIN_SIMILARITY_UNWORDED = 0.6
 MAX_QUOTES = 3
 
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
@@ -41,6 +42,8 @@ def check(draft: Draft, evidence: Sequence[EvidenceSentence], query: str) -> Ver
     may still support it.
     """
     named = [evidence[n - 1] for n in draft.numbers if 1 <= n <= len(evidence)]
+    if not draft.text:
+        return _quote(named)
     attempts = [named] if named and len(named) == len(draft.numbers) else []
     attempts.extend([sentence] for sentence in evidence if [sentence] not in attempts)
     reasons = []
@@ -53,15 +56,23 @@ def check(draft: Draft, evidence: Sequence[EvidenceSentence], query: str) -> Ver
     return Verdict(None, reasons[0] if reasons else "there is no evidence")
 
 
+def _quote(named: Sequence[EvidenceSentence]) -> Verdict:
+    """What the model pointed at, quoted, where it pointed at one thing clearly enough."""
+    if 1 <= len(named) <= MAX_QUOTES:
+        return Verdict(quotes(named)[0])
+    return Verdict(None, "it points at no evidence, or at too much")
+
+
 def supports(text: str, cited: Sequence[EvidenceSentence], query: str) -> tuple[float, str]:
     """How well the cited spans support a sentence, in 0..1, and what speaks against it, or "".
 
     Each word must be in the spans; the question's own words and the articles' titles may be
-    repeated, but numbers and negation come from the spans alone.
+    repeated, but numbers and negation come from the spans, and a year from the articles' dates.
     """
     spans = " ".join(e.text for e in cited)
     context = " ".join([spans, query, *(e.article.title for e in cited)])
-    missing = _numbers(text) - _numbers(spans)
+    years = {str(e.article.published.year) for e in cited if e.article.published}
+    missing = _numbers(text) - _numbers(spans) - years
     if missing:
         return 0.0, f"the number {sorted(missing)[0]} is not in the cited text"
     names = {name for name in _NAME.findall(text) if not set(stems(name)) <= set(stems(context))}
@@ -79,9 +90,13 @@ def _numbers(text: str) -> set[str]:
     return {number.replace(",", "").rstrip(".") for number in _NUMBER.findall(text)}
 
 
-def answerable(evidence: Sequence[EvidenceSentence]) -> bool:
-    """Whether the best evidence is close enough to the question to answer from."""
-    return any(sentence.similarity >= MIN_SIMILARITY for sentence in evidence)
+def answerable(evidence: Sequence[EvidenceSentence], *, unworded: bool = False) -> bool:
+    """Whether the best evidence is close enough to the question to answer from.
+
+    It must be closer where it is `unworded`: a model that was asked found no words that hold.
+    """
+    least = MIN_SIMILARITY_UNWORDED if unworded else MIN_SIMILARITY
+    return any(sentence.similarity >= least for sentence in evidence)
 
 
 def quotes(evidence: Sequence[EvidenceSentence]) -> tuple[Sentence, ...]:

@@ -30,7 +30,9 @@ def drafts(*pieces: str) -> list[Draft]:
         ("NO ANSWER", []),
         ("No answer.", []),
         ("", []),
-        (" \n. [1]", []),
+        ("[1]", [Draft("", (1,))]),
+        ("[2] [3]", [Draft("", (2, 3))]),
+        ("[2] It closed. [3] It opened.", [Draft("It closed.", (2,)), Draft("It opened.", (3,))]),
     ],
 )
 def test_replies_become_drafts(reply: str, expected: list[Draft]) -> None:

@@ -229,7 +229,8 @@ def test_markdown_rules_are_no_front_matter(tmp_path: Path, content: str) -> Non
 def test_markdown_marks_are_no_words(tmp_path: Path) -> None:
     content = (
         "**Why now.** The board [met](https://x.example) on *Tuesday*.\n"
-        "It ![saw](http://x.example/a.png) `plans` & <b>cuts</b>.\n\n- one\n- two\n\n> She said no.\n\n<script>alert(1)</script>\n"
+        "It ![saw](http://x.example/a.png) `plans` & <b>cuts</b>.\n\n- one\n- two\n\n"
+        "> She said no.\n\n<script>alert(1)</script>\n"
     )
     assert article_of(write(tmp_path / "a.md", content)).text == (
         "Why now. The board met on Tuesday. It saw plans & <b>cuts</b>.\n\none\n\ntwo\n\n"

@@ -32,6 +32,7 @@ ALL = evidence(*TEXT.replace(". ", ".\n").split("\n"))
         ("The council voted to repair the bridge for $14.2 million.", 1, 0),
         ("Osgood denied that the plan was late.", 2, 1),
         ("The state paid over 1000 workers.", 3, 2),
+        ("In 2024, the council voted 6-1 to repair the bridge.", 1, 0),  # the article's year
         ("The council voted 6-1 to repair the bridge.", 3, 0),  # the wrong number is mended
     ],
 )
@@ -68,6 +69,13 @@ def test_the_question_alone_supports_nothing() -> None:
 
 def test_no_evidence_supports_nothing() -> None:
     assert check(Draft("Anything.", (1,)), [], "?").sentence is None
+
+
+def test_a_model_that_only_points_is_quoted() -> None:
+    sentence = check(Draft("", (2,)), ALL, QUESTION).sentence
+    assert sentence is not None
+    assert sentence.text == sentence.citations[0].quote == ALL[1].text
+    assert check(Draft("", (9,)), ALL, QUESTION).sentence is None
 
 
 def test_far_evidence_does_not_answer() -> None:

@@ -1,0 +1,166 @@
+"""Speed and memory of the pipeline, as ratios to its bare parts run beside it.
+
+    python tests/benchmark.py ARTICLES QUESTIONS [--archive DIR]
+
+ARTICLES are files or a folder that `newsrag ingest` takes; QUESTIONS is a question set. The archive
+is made anew unless --archive names one that holds the articles.
+"""
+
+from __future__ import annotations
+
+import argparse
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from eval.datasets import Question, load_questions
+from rag import Archive, RankedPassage
+from rag.passages import split_sentences
+from rag.retrieve import EVIDENCE_PASSAGES
+
+_SAMPLE_QUESTIONS = 200
+_SAMPLE_PASSAGES = 4096
+
+
+class _Bare:
+    """The archive's own parts, called without the pipeline around them.
+
+    This reads the pipeline's private parts on purpose: the baseline must be the same index.
+    """
+
+    def __init__(self, archive: Archive) -> None:
+        self.store = archive._store
+        self.embedder: Any = archive._embedder
+        self.model = self.embedder.model
+
+    def embed(self, question: str) -> Any:
+        return self.model.encode([question], normalize_embeddings=True, show_progress_bar=False)
+
+    def chroma(self, vector: Any) -> Any:
+        return self.store.vectors._collection.query(
+            query_embeddings=vector, n_results=100, include=["distances"]
+        )
+
+    def tantivy(self, question: str) -> Any:
+        index = self.store.words._index
+        words = "".join(c if c.isalnum() else " " for c in question)
+        return index.searcher().search(index.parse_query(words, ["text"]), 100)
+
+    def encode(self, texts: list[str]) -> Any:
+        return self.model.encode(texts, normalize_embeddings=True, show_progress_bar=False)
+
+
+def main() -> None:
+    """Run all benchmarks and print one table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("articles", type=Path)
+    parser.add_argument("questions", type=Path)
+    parser.add_argument("--archive", type=Path)
+    arguments = parser.parse_args()
+    table = Table("measure", "ours", "bare", "ratio", "wanted")
+    with tempfile.TemporaryDirectory() as folder:
+        made = arguments.archive or Path(folder) / "archive"
+        with Archive.open(made) as archive:
+            if arguments.archive is None:
+                ingestion(archive, arguments.articles, table)
+            questions = load_questions(arguments.questions, archive.articles()).questions
+            queries(archive, questions[:_SAMPLE_QUESTIONS], table)
+    start_up(table)
+    Console(width=120).print(table)
+
+
+def ingestion(archive: Archive, articles: Path, table: Table) -> None:
+    """Passages per second of `ingest` against bare encoding of a sample of the same passages."""
+    bare = _Bare(archive)
+    bare.encode(["warm up"])
+    report = archive.ingest(articles)
+    ours = report.passages / report.seconds
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    texts = _passages(archive, _SAMPLE_PASSAGES)
+    seconds = _seconds(lambda: bare.encode(texts))
+    _row(table, "ingestion, passages/s", ours, len(texts) / seconds, ">= 0.85")
+    table.add_row("ingestion, peak memory, MB", f"{peak:,.0f}", "-", "-", "< 3,000")
+    table.add_row("ingested passages", f"{report.passages:,}", "-", "-", "-")
+
+
+def _passages(archive: Archive, count: int) -> list[str]:
+    """Evenly spread passages, as they are embedded: with their titles."""
+    ledger = archive._store.ledger
+    texts = [
+        f"{article.title}\n{article.text[passage.start : passage.end]}"
+        for article in archive.articles()
+        for passage in ledger.passages(article)
+    ]
+    return texts[:: max(1, len(texts) // count)]
+
+
+def queries(archive: Archive, questions: tuple[Question, ...], table: Table) -> None:
+    """`search` and `ask(wording=False)` against one bare call of each part, in turn."""
+    bare = _Bare(archive)
+    sums: list[float] = []
+    searches: list[float] = []
+    asks: list[float] = []
+    bare_asks: list[float] = []
+    for question in questions:
+        text = question.question
+        as_of = question.as_of
+        found: list[list[RankedPassage]] = []
+        searches.append(_seconds(lambda: found.append(archive.search(text, as_of=as_of))))  # noqa: B023
+        asks.append(_seconds(lambda: archive.ask(text, as_of=as_of, wording=False)))  # noqa: B023
+        parts = [
+            _seconds(lambda: found.append(bare.embed(text))),  # noqa: B023
+            _seconds(lambda: bare.chroma(found[-1])),  # noqa: B023
+            _seconds(lambda: bare.tantivy(text)),  # noqa: B023
+        ]
+        sentences = _sentences(found[0])
+        encoding = _seconds(lambda: bare.encode(sentences))  # noqa: B023
+        sums.append(sum(parts))
+        bare_asks.append(sum(parts) + encoding)
+    _row(table, "search(), p50 ms", median(searches) * 1e3, median(sums) * 1e3, "<= 1.3")
+    _row(table, "ask(wording=False), p50 ms", median(asks) * 1e3, median(bare_asks) * 1e3, "<= 1.3")
+
+
+def _sentences(passages: list[RankedPassage]) -> list[str]:
+    return [
+        passage.article.text[span.start : span.end]
+        for passage in passages[:EVIDENCE_PASSAGES]
+        for span in split_sentences(passage.article.text, passage.start, passage.end)
+    ]
+
+
+def start_up(table: Table) -> None:
+    """`newsrag --help` against a bare Python that imports typer and rich."""
+
+    def run(*arguments: str) -> float:
+        command = [sys.executable, *arguments]
+        return min(
+            _seconds(lambda: subprocess.run(command, capture_output=True, check=True))
+            for _ in range(5)
+        )
+
+    ours = run("-m", "rag.cli", "--help")
+    bare = run("-c", "import typer, rich.console")
+    _row(table, "newsrag --help, s", ours, bare, "ours < 0.5")
+
+
+def _row(table: Table, name: str, ours: float, bare: float, wanted: str) -> None:
+    table.add_row(name, f"{ours:,.2f}", f"{bare:,.2f}", f"{ours / bare:.2f}", wanted)
+
+
+def _seconds(action: Callable[[], object]) -> float:
+    started = time.perf_counter()
+    action()
+    return time.perf_counter() - started
+
+
+if __name__ == "__main__":
+    main()

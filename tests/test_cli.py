@@ -1,0 +1,209 @@
+from __future__ import annotations
+
+import json
+import os
+import re
+import resource
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from conftest import ROOT
+from typer.testing import CliRunner
+
+from rag import Archive
+from rag.cli import app
+
+RUNNER = CliRunner()
+
+
+@pytest.fixture
+def folder(corpus_archive: Archive) -> str:
+    return corpus_archive.status().path
+
+
+def run(*arguments: str, code: int = 0) -> str:
+    result = RUNNER.invoke(app, [str(a) for a in arguments])
+    assert result.exit_code == code, (result.output, result.exception)
+    assert "Traceback" not in result.output
+    return result.output
+
+
+def newsrag(*arguments: str | Path, **options: object) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "rag.cli", *map(str, arguments)]
+    return subprocess.Popen(
+        command, cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options
+    )
+
+
+def test_ask_prints_sentences_and_their_sources(folder: str) -> None:
+    output = run("ask", "why is Kim boosting production?", "--archive", folder, "--no-llm")
+    lines = output.splitlines()
+    assert lines[0].endswith("[1]")
+    source = next(line for line in lines if line.startswith("[1] "))
+    assert re.search(r", \d{4}-\d\d-\d\d \([0-9a-f]{16}\)$", source)
+
+
+def test_ask_as_json_can_be_checked_with_show(folder: str) -> None:
+    output = run(
+        "ask", "What did the bridge repair cost?", "--archive", folder, "--no-llm", "--json"
+    )
+    answer = json.loads(output)
+    assert answer["status"] == "answered"
+    for sentence in answer["sentences"]:
+        for citation in sentence["citations"]:
+            shown = json.loads(run("show", citation["article_id"], "--archive", folder, "--json"))
+            assert shown["text"][citation["start"] : citation["end"]] == citation["quote"]
+
+
+def test_ask_abstains(folder: str) -> None:
+    output = run("ask", "Who won the 2022 World Cup?", "--archive", folder, "--no-llm")
+    assert "The archive does not say." in output
+    assert "[1]" not in output
+    assert "closest passages" in output
+
+
+def test_ask_takes_dates_and_outlets(folder: str) -> None:
+    question = ("ask", "What will the Harbor Bridge repair cost?", "--archive", folder, "--no-llm")
+    early = run(*question, "--as-of", "1 March 2023")
+    assert "$14.2 million" in early
+    assert "$18.7 million" not in early
+    assert "2023" not in run(*question, "--since", "2024-01-01").split("\n[1]", 1)[1]
+    assert "Beacon" not in run(*question, "--source", "Callow County Herald").split("\n[1]", 1)[1]
+    message = run(*question, "--until", "03/04/2023", code=1)
+    assert "--until 03/04/2023 is not a full date; write it as YYYY-MM-DD" in message
+
+
+def test_status_show_and_delete(tmp_path: Path) -> None:
+    (tmp_path / "a.md").write_text("---\ntitle: Dam\npublished: 2024-02-03\n---\nThe dam broke.")
+    archive = ("--archive", str(tmp_path / "archive"))
+    assert "1 added" in run("ingest", str(tmp_path / "a.md"), *archive)
+    assert "1 unchanged" in run("ingest", str(tmp_path / "a.md"), *archive)
+    status = json.loads(run("status", "--json", *archive))
+    assert (status["articles"], status["passages"], status["first"]) == (1, 1, "2024-02-03")
+    assert "2024-02-03 to 2024-02-03" in run("status", *archive)
+    with Archive.open(tmp_path / "archive") as opened:
+        (article,) = opened.articles()
+    assert "The dam broke." in run("show", article.id, *archive)
+    run("delete", article.id, *archive)
+    assert json.loads(run("status", "--json", *archive))["articles"] == 0
+    assert "error: the archive has no article" in run("show", article.id, *archive, code=1)
+
+
+def test_bad_records_are_named_and_the_rest_is_stored(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    good = json.dumps({"title": "A", "text": "A bridge closed.", "url": "https://x.example/1"})
+    (tmp_path / "in" / "a.jsonl").write_text(f"{good}\n{{broken\n")
+    (tmp_path / "in" / "b.jsonl.gz").write_bytes(b"\x1f\x8b\x08\x00truncated")
+    output = run("ingest", str(tmp_path / "in"), "--archive", str(tmp_path / "archive"), code=1)
+    assert "a.jsonl:2: is not JSON" in output
+    assert "b.jsonl.gz:1: the file is damaged" in output
+    assert "1 added, 0 changed, 0 unchanged, 2 failed" in output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("ask", "x", "--archive", "/nowhere/at/all"), "there is no archive in /nowhere/at/all"),
+        (("ingest", "/nowhere/at/all.txt"), "/nowhere/at/all.txt: does not exist"),
+        (("ask", "x", "--archive", "{}", "--model", ""), "setting model is empty"),
+    ],
+)
+def test_bad_input_is_one_sentence(
+    folder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments, message: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    output = run(*(a.replace("{}", folder) for a in arguments), code=1)
+    assert output.startswith("error: ")
+    assert message in output
+    assert output.count("\n") == 1
+
+
+def test_an_unknown_setting_is_named(
+    folder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("newsrag.toml").write_text("colour = 'red'")
+    assert "unknown setting colour" in run("status", "--archive", folder, code=1)
+    Path("newsrag.toml").write_text("embedding_model = 'other'")
+    assert "made with embedding_model gt-all" in run("status", "--archive", folder, code=1)
+
+
+def test_terminal_codes_in_articles_do_not_reach_the_terminal(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text(
+        "A \x1b[31mred\x1b[0m title\n\nThe dam \x1b]0;x\x07 \u202ebroke.\n"
+    )
+    archive = ("--archive", str(tmp_path / "archive"))
+    run("ingest", str(tmp_path / "a.txt"), *archive)
+    with Archive.open(tmp_path / "archive") as opened:
+        (article,) = opened.articles()
+    output = run("show", article.id, *archive)
+    assert "broke" in output
+    assert not set(output) & {"\x1b", "\x07", "\u202e"}
+
+
+def test_an_interrupt_stops_cleanly_and_the_next_run_continues(tmp_path: Path) -> None:
+    with (tmp_path / "many.jsonl").open("w") as file:
+        for n in range(400):
+            text = f"Story {n}. " + f"The council of town {n} met about the bridge. " * 60
+            file.write(
+                json.dumps({"title": f"T{n}", "text": text, "url": f"https://x.example/{n}"}) + "\n"
+            )
+    arguments = ("ingest", tmp_path / "many.jsonl", "--archive", tmp_path / "archive")
+    process = newsrag(*arguments)
+    database = tmp_path / "archive" / "articles.sqlite-wal"
+    deadline = time.monotonic() + 120
+    while not (database.exists() and database.stat().st_size > 500_000):
+        assert time.monotonic() < deadline
+        assert process.poll() is None
+        time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    output, errors = process.communicate(timeout=120)
+    assert process.returncode == 130, (output, errors)
+    assert "The same command continues from here." in errors
+    assert "Traceback" not in errors
+    with Archive.open(tmp_path / "archive") as opened:
+        before = opened.status()
+    assert before.articles + before.pending < 400
+    assert "0 failed" in run(*map(str, arguments))
+    with Archive.open(tmp_path / "archive") as opened:
+        after = opened.status()
+    assert (after.articles, after.pending) == (400, 0)
+
+
+def test_a_full_disk_is_one_sentence_and_the_archive_stays_sound(tmp_path: Path) -> None:
+    """A limit on file size stands in for the full disk: writes fail the same way."""
+    (tmp_path / "a.txt").write_text("Title\n\nThe dam broke on Monday.\n")
+    (tmp_path / "b.txt").write_text("Title\n\n" + "A long story about the dam. " * 100_000)
+    archive = ("--archive", tmp_path / "archive")
+    assert newsrag("ingest", tmp_path / "a.txt", *archive).wait(120) == 0
+
+    def limit() -> None:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, 1_000_000))
+
+    process = newsrag("ingest", tmp_path / "b.txt", *archive, preexec_fn=limit)
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == 1
+    assert "Traceback" not in errors
+    assert "cannot be written" in errors
+    with Archive.open(tmp_path / "archive") as opened:
+        assert opened.status().articles == 1
+        assert opened.ask("When did the dam break?", wording=False).status == "answered"
+
+
+def test_help_is_quick_to_load_and_the_docs_show_it() -> None:
+    readme = (ROOT / "README.md").read_text()
+    for command in ("ingest", "ask", "chat", "eval", "show", "status", "delete"):
+        assert f"newsrag {command}" in readme
+        run(command, "--help")
+    options = set(re.findall(r"(?<=[\s`])--[a-z][a-z-]+", readme))
+    known = set()
+    for command in ("ingest", "ask", "chat", "eval", "show", "status", "delete"):
+        result = RUNNER.invoke(app, [command, "--help"], env={"COLUMNS": "200", "NO_COLOR": "1"})
+        known |= set(re.findall(r"--[a-z][a-z-]+", result.output))
+    assert options <= known, options - known
+    assert os.environ.get("NEWSRAG_API_KEY") is None or "NEWSRAG_API_KEY" in readme
