@@ -70,11 +70,14 @@ def test_supported_wording_is_shown_and_the_rest_is_dropped(ask_with) -> None:
     assert "99" in reason
 
 
-def test_nothing_supported_falls_back_to_quotes(ask_with) -> None:
+def test_nothing_supported_falls_back_to_close_quotes_only(ask_with) -> None:
     archive = ask_with(ScriptedLLM("He bought 99 zeppelins in Peru. [1]"))
-    answer = archive.ask(WHY)
-    assert answer.sentences == archive.ask(WHY, wording=False).sentences
+    close = "How much is the stolen Halloran chronometer insured for?"
+    answer = archive.ask(close)
+    assert answer.sentences == archive.ask(close, wording=False).sentences != ()
     assert len(answer.trace.dropped) == 1
+    answer = archive.ask("Which bank lent Bluefold Kelp the money for the cannery?")
+    assert (answer.status, answer.sentences) == ("abstained", ())
 
 
 def test_a_model_that_declines_makes_an_abstention(ask_with) -> None:
