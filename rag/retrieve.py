@@ -76,7 +76,10 @@ def condense(question: str, history: History) -> str:
     if not history:
         return question
     leans = _LEANING.search(question) is not None or len(stems(question)) <= _SHORT_QUESTION
-    return f"{history[-1][0].strip()} {question.strip()}" if leans else question
+    if not leans:
+        return question
+    before = condense(history[-1][0], history[:-1])  # which may itself lean on an earlier one
+    return f"{before.strip()} {question.strip()}"
 
 
 def search(

@@ -62,6 +62,13 @@ def test_a_follow_up_gets_what_it_leans_on(question: str, expected: str) -> None
     assert condense(question, []) == question
 
 
+def test_a_chain_of_follow_ups_keeps_its_first_question() -> None:
+    history = [("Why is Kim boosting production?", "A."), ("and what did Russia say?", "B.")]
+    assert condense("and China?", history) == (
+        "Why is Kim boosting production? and what did Russia say? and China?"
+    )
+
+
 def test_the_right_article_is_found(corpus_archive: Archive) -> None:
     best = corpus_archive.search("Who stole the ship's clock from the museum?", k=3)
     assert len(best) == 3
