@@ -18,7 +18,7 @@ from rag.store import Candidate, Store
 from rag.types import Article, History, RankedPassage
 from rag.words import Filters, stems
 
-CANDIDATES = 100
+CANDIDATES = 50
 """Passages taken from each index."""
 
 EVIDENCE_PASSAGES = 6

@@ -62,6 +62,7 @@ class Store:
             }
         )
         self._lock = threading.Lock()
+        self._reading = threading.Lock()  # no vectors are searched while they are opened anew
         self._words: WordIndex | None = None
         self._article_words: WordIndex | None = None
         self._vectors: VectorIndex | None = None
@@ -213,16 +214,9 @@ class Store:
         filters = census.needed(filters)
         lexical = self.words.search(question, limit, filters)
         articles = self.article_words.search(question, limit, filters)
-        share = census.share(filters)
-        if share == 0:
-            dense = []
-        elif share < _EXACT_FILTER_SHARE:
-            dense = self.vectors.search(vector, limit, filters)
-        else:
-            fetch = limit if share == 1 else ceil(limit / share * _SPARE)
-            dense = self.vectors.search(vector, fetch, Filters())
+        dense = self._nearest(vector, limit, filters, census.share(filters))
         rows = self.ledger.passage_rows([i for i, _ in (*dense, *lexical)])
-        dense = [(i, s) for i, s in dense if i in rows and census.allows(rows[i], filters)][:limit]
+        dense = _passing(dense, rows, filters)[:limit]
         scores = [_Scores(hits, limit) for hits in (dense, lexical, articles)]
         ids = dict.fromkeys(i for i, _ in (*dense, *lexical) if i in rows)
         return [
@@ -230,14 +224,31 @@ class Store:
             for i in ids
         ]
 
+    def _nearest(
+        self, vector: Vector, limit: int, filters: Filters, share: float
+    ) -> list[tuple[int, float]]:
+        """At least the nearest passages that pass the filters, of which a `share` of all do."""
+        if share == 0:
+            return []
+        with self._reading:
+            if share < _EXACT_FILTER_SHARE:
+                return self.vectors.search(vector, limit, filters)
+            fetch = limit if share == 1 else ceil(limit / share * _SPARE)
+            return self.vectors.search(vector, fetch, Filters())
+
     def _refresh(self) -> None:
         """See what another process has written since the last search."""
         version = self.ledger.version()
-        if version != self._version:
+        if version == self._version:
+            return
+        with self._reading:
             self._version = version
             self._census = None
             self.words.reload()
             self.article_words.reload()
+            if self._vectors is not None:  # Chroma sees it only when opened anew
+                self._vectors.close()
+                self._vectors = None
 
 
 class _Scores(dict[int, float]):
@@ -270,18 +281,32 @@ class _Census:
         """The share of all passages that the filters let through, in 0..1."""
         if filters == Filters():
             return 1.0 if self.total else 0.0
-        passing = sum(n for day, source, n in self._counts if _passes(day, source, filters))
+        first, last = _days(filters)
+        source = filters.source
+        passing = sum(
+            count
+            for day, outlet, count in self._counts
+            if first <= day <= last and (source is None or outlet == source)
+        )
         return passing / self.total if self.total else 0.0
 
-    @staticmethod
-    def allows(row: PassageRow, filters: Filters) -> bool:
-        """Whether a passage passes the filters."""
-        return _passes(row.day, row.source, filters)
+
+def _passing(
+    hits: Sequence[tuple[int, float]], rows: dict[int, PassageRow], filters: Filters
+) -> list[tuple[int, float]]:
+    """The hits that the archive still holds and the filters let through."""
+    first, last = _days(filters)
+    source = filters.source
+    return [
+        (passage_id, score)
+        for passage_id, score in hits
+        if (row := rows.get(passage_id)) is not None
+        and first <= row.day <= last
+        and (source is None or row.source == source)
+    ]
 
 
-def _passes(day: int, source: str | None, filters: Filters) -> bool:
-    return (
-        (filters.since is None or day >= filters.since.toordinal())
-        and (filters.until is None or day <= filters.until.toordinal())
-        and (filters.source is None or source == filters.source)
-    )
+def _days(filters: Filters) -> tuple[int, int]:
+    """The first and the last day that pass, as ordinals; an undated article has day 0."""
+    first = filters.since.toordinal() if filters.since else 0
+    return first, filters.until.toordinal() if filters.until else date.max.toordinal()

@@ -26,9 +26,7 @@ def main(folder: str, picture: str) -> None:
     Path(picture).parent.mkdir(parents=True, exist_ok=True)
     with Archive.open(folder, create=False) as archive, sync_playwright() as playwright:
         page = start(archive, port=7869)
-        browser = playwright.chromium.launch(
-            executable_path=shutil.which("chromium"), args=FLAGS
-        )
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
         view = browser.new_page(viewport={"width": 1280, "height": 760})
         view.set_default_timeout(TIMEOUT_MS)
         view.goto(str(page.local_url))

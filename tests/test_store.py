@@ -1,14 +1,22 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 from datetime import date
 from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import article, make_archive
+from conftest import ROOT, article, make_archive
 from filelock import FileLock
 
-from rag import ArchiveError, ArchiveLockedError, ArchiveMismatchError, ArticleNotFoundError
+from rag import (
+    Archive,
+    ArchiveError,
+    ArchiveLockedError,
+    ArchiveMismatchError,
+    ArticleNotFoundError,
+)
 from rag.ingest import ingest
 from rag.ledger import StageResult
 from rag.models import SentenceTransformerEmbedder, Vectors
@@ -197,16 +205,24 @@ def test_a_rare_outlet_is_found_among_many(store: Store, counting: CountingEmbed
     assert found(store, counting, "bridge story", source="Rare") == {"a99"}
 
 
-def test_another_process_sees_what_was_written(tmp_path: Path, counting: CountingEmbedder) -> None:
-    writer, reader = (Store(tmp_path / "archive", "m", 1000) for _ in range(2))
-    try:
-        put(writer, counting, article(1, "The bridge closed."))
-        assert found(reader, counting, "bridge") == {"a1"}
-        put(writer, counting, article(2, "The bridge opened."))
-        assert found(reader, counting, "bridge") == {"a1", "a2"}
-    finally:
-        writer.close()
-        reader.close()
+def test_what_another_process_writes_is_found(tmp_path: Path, counting: CountingEmbedder) -> None:
+    code = (
+        "import sys; from rag import Archive, Article\n"
+        "with Archive.open(sys.argv[1]) as archive:\n"
+        "    archive.ingest(Article(id=sys.argv[2], title='T', text=sys.argv[3]))"
+    )
+    folder = tmp_path / "archive"
+
+    def write(article_id: str, text: str) -> None:
+        subprocess.run([sys.executable, "-c", code, folder, article_id, text], check=True, cwd=ROOT)
+
+    write("a1", "The bridge closed.")
+    with Archive.open(folder) as reader:
+        assert [p.article.id for p in reader.search("viaduct shut")] == ["a1"]
+        write("a2", "Engineers shut the viaduct.")
+        assert [p.article.id for p in reader.search("viaduct shut")] == ["a2", "a1"]
+        vector = counting.encode(["viaduct shut"])[0]
+        assert len(reader._store.vectors.search(vector, 10, Filters())) == 2
 
 
 def test_a_locked_archive_says_so(store: Store, counting: CountingEmbedder) -> None:
