@@ -21,6 +21,7 @@ def ingest_with_progress(
 ) -> tuple[IngestReport, bool]:
     """Ingest with a bar on `console`; returns the report, and whether Ctrl-C ended it."""
     last = IngestReport()
+    total = _count(inputs)
     bar = Progress(
         TextColumn("{task.description}"),
         BarColumn(),
@@ -30,7 +31,7 @@ def ingest_with_progress(
         console=console,
     )
     with bar:
-        task = bar.add_task("Ingesting", total=_count(inputs), rates="loading the model")
+        task = bar.add_task("Ingesting", total=total, rates="loading the model")
 
         def update(report: IngestReport) -> None:
             nonlocal last
