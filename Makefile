@@ -28,7 +28,7 @@ $(VENV)/bin/python:
 	@$(PYTHON) -m venv $(VENV)
 
 $(VENV)/installed: $(VENV)/bin/python pyproject.toml constraints.txt
-	@echo "== Installing newsrag with its local models (about 3.5 GB; a few minutes)"
+	@echo "== Installing newsrag with its local models (about 3.3 GB; a few minutes)"
 	@$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt -e '.[local]'
 	@touch $@
 

@@ -31,7 +31,7 @@ class VectorIndex:
             self._collection = client.get_or_create_collection(
                 _COLLECTION,
                 embedding_function=None,
-                # Fewer, larger flushes of the graph: two fifths less time to insert 50,000 vectors.
+                # Flush the graph to disk less often than by default: an ingest is one long write.
                 configuration={"hnsw": {"space": "cosine", "sync_threshold": 20_000}},
             )
         except (ChromaError, ValueError, OSError) as error:

@@ -251,7 +251,7 @@ def test_a_folder_that_is_no_archive_says_so(tmp_path: Path) -> None:
         Store(folder, "m", 1000)
 
 
-def test_an_article_without_passages_is_still_kept(
+def test_an_article_without_text_is_a_failure(
     tmp_path: Path, embedder: SentenceTransformerEmbedder
 ) -> None:
     with make_archive(tmp_path / "archive", embedder) as archive:
