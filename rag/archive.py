@@ -22,6 +22,7 @@ from rag.types import (
     Answer,
     ArchiveStatus,
     Article,
+    Check,
     Event,
     Evidence,
     History,
@@ -249,7 +250,7 @@ class _Run:
         self._models = {"embedding": embedding_model} | ({"llm": llm} if llm else {})
         self._timings: dict[str, float] = {}
         self._notes: list[str] = []
-        self._dropped: list[tuple[str, str]] = []
+        self._checks: list[Check] = []
         self._drafts: int | None = None
 
     @contextmanager
@@ -282,9 +283,10 @@ class _Run:
                     verdict = verify.check(draft, evidence, query)
                 if verdict.sentence is not None:
                     shown += 1
+                    self._checks.append(Check(draft.text, "kept", verdict.sentence.support))
                     yield verdict.sentence
                 else:
-                    self._dropped.append((draft.text, verdict.reason))
+                    self._checks.append(Check(draft.text, "dropped", 0.0, verdict.reason))
         self._drafts = count
 
     def gives_up(self, evidence: Sequence[EvidenceSentence]) -> bool:
@@ -304,7 +306,7 @@ class _Run:
             models=self._models,
             timings=self._timings,
             notes=tuple(self._notes),
-            dropped=tuple(self._dropped),
+            checks=tuple(self._checks),
         )
 
 

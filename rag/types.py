@@ -12,6 +12,9 @@ from typing import Any, Literal
 
 Status = Literal["answered", "abstained"]
 
+Outcome = Literal["kept", "rewritten", "quoted", "dropped"]
+"""What became of a draft sentence after its check."""
+
 
 @dataclass(frozen=True, slots=True)
 class Article:
@@ -138,11 +141,35 @@ class Sentence:
 
 
 @dataclass(frozen=True, slots=True)
+class Check:
+    """One draft sentence of the language model, and what its check made of it.
+
+    `support` is the probability that the cited text supports the sentence; `reason` says why a
+    sentence was not kept, and is empty for one that was.
+    """
+
+    text: str
+    outcome: Outcome
+    support: float
+    reason: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """The check as JSON values."""
+        return {
+            "text": self.text,
+            "outcome": self.outcome,
+            "support": round(self.support, 4),
+            "reason": self.reason,
+        }
+
+
+@dataclass(frozen=True, slots=True)
 class Trace:
     """How an answer came about, so that it can be explained and repeated.
 
     `timings` are milliseconds per stage. `notes` are sentences for the user (a model that did not
-    answer). `dropped` pairs each rejected draft sentence with the reason.
+    answer). `checks` has every draft sentence. `signals` are what the probability of an answer was
+    computed from, by name.
     """
 
     query: str = ""
@@ -151,7 +178,8 @@ class Trace:
     models: Mapping[str, str] = field(default_factory=dict)
     timings: Mapping[str, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
-    dropped: tuple[tuple[str, str], ...] = ()
+    checks: tuple[Check, ...] = ()
+    signals: Mapping[str, float] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """The trace as JSON values."""
@@ -162,7 +190,8 @@ class Trace:
             "models": dict(self.models),
             "timings": {stage: round(ms, 2) for stage, ms in self.timings.items()},
             "notes": list(self.notes),
-            "dropped": [{"text": text, "reason": reason} for text, reason in self.dropped],
+            "checks": [check.to_dict() for check in self.checks],
+            "signals": {name: round(value, 4) for name, value in self.signals.items()},
         }
 
 
@@ -179,14 +208,63 @@ class Evidence:
 
 
 @dataclass(frozen=True, slots=True)
+class Short:
+    """The answer as a phrase: a name, number, place or date as it stands in `citation`.
+
+    "yes" and "no" are the two that stand nowhere; their citation is the sentence that decides.
+    """
+
+    text: str
+    citation: Citation
+
+    def to_dict(self) -> dict[str, Any]:
+        """The phrase as JSON values."""
+        return {"text": self.text, "citation": self.citation.to_dict()}
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What was looked for, and where: what a refusal tells the reader.
+
+    `missing` are words of the question that none of the evidence has. `first` and `last` are the
+    days of the oldest and the newest article that could have answered, None where none is dated.
+    """
+
+    query: str
+    missing: tuple[str, ...] = ()
+    articles: int = 0
+    first: date | None = None
+    last: date | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """What was looked for, as JSON values."""
+        return {
+            "query": self.query,
+            "missing": list(self.missing),
+            "articles": self.articles,
+            "first": self.first.isoformat() if self.first else None,
+            "last": self.last.isoformat() if self.last else None,
+        }
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
-    """Checked sentences with their citations, or an abstention with the closest passages."""
+    """Checked sentences with their citations, or an abstention with the closest passages.
+
+    `short` is the phrase that was asked for, where one was. `probability` is the calibrated
+    probability that the archive answers the question. `missing` says in one sentence which part of
+    the question the answer leaves open, and is empty where none is known.
+    """
 
     question: str
     status: Status
     sentences: tuple[Sentence, ...]
     passages: tuple[RankedPassage, ...]
     trace: Trace
+    short: Short | None = None
+    probability: float | None = None
+    missing: str = ""
+    looked: Looked | None = None
 
     @property
     def text(self) -> str:
@@ -203,6 +281,10 @@ class Answer:
         return {
             "question": self.question,
             "status": self.status,
+            "probability": None if self.probability is None else round(self.probability, 4),
+            "short": self.short.to_dict() if self.short else None,
+            "missing": self.missing,
+            "looked": self.looked.to_dict() if self.looked else None,
             "sentences": [sentence.to_dict() for sentence in self.sentences],
             "passages": [passage.to_dict() for passage in self.passages],
             "trace": self.trace.to_dict(),

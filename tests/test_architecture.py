@@ -15,9 +15,9 @@ ROOT = Path(__file__).resolve().parents[1]
 
 PUBLIC = [
     "Answer", "Archive", "ArchiveError", "ArchiveLockedError", "ArchiveMismatchError",
-    "ArchiveStatus", "Article", "ArticleNotFoundError", "Citation", "Event", "Evidence", "Failure",
-    "IngestReport", "LLMError", "ModelError", "NewsragError", "RankedPassage", "Sentence",
-    "Settings", "SettingsError", "SourceError", "Trace", "load_settings",
+    "ArchiveStatus", "Article", "ArticleNotFoundError", "Check", "Citation", "Event",
+    "Evidence", "Failure", "IngestReport", "LLMError", "Looked", "ModelError", "NewsragError", "RankedPassage",
+    "Sentence", "Settings", "SettingsError", "Short", "SourceError", "Trace", "load_settings",
 ]  # fmt: skip
 
 LAYERS = [

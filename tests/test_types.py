@@ -56,11 +56,14 @@ def test_the_json_form_has_the_promised_fields() -> None:
     citation = Citation(ARTICLE, 0, 24)
     answer = Answer("Q", "answered", (Sentence("S", (citation,), 0.5),), (), Trace())
     values = answer.to_dict()
-    assert list(values) == ["question", "status", "sentences", "passages", "trace"]
+    assert list(values) == [
+        "question", "status", "probability", "short", "missing", "looked", "sentences", "passages",
+        "trace",
+    ]  # fmt: skip
     assert set(values["sentences"][0]) == {"text", "support", "citations"}
     assert set(values["sentences"][0]["citations"][0]) == {
         "article_id", "revision", "title", "source", "url", "published", "start", "end", "quote",
     }  # fmt: skip
     assert set(values["trace"]) == {
-        "query", "settings", "prompts", "models", "timings", "notes", "dropped",
+        "query", "settings", "prompts", "models", "timings", "notes", "checks", "signals",
     }  # fmt: skip
