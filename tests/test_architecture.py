@@ -16,8 +16,9 @@ ROOT = Path(__file__).resolve().parents[1]
 PUBLIC = [
     "Answer", "Archive", "ArchiveError", "ArchiveLockedError", "ArchiveMismatchError",
     "ArchiveStatus", "Article", "ArticleNotFoundError", "Check", "Citation", "Event",
-    "Evidence", "Failure", "IngestReport", "LLMError", "Looked", "ModelError", "NewsragError", "RankedPassage",
-    "Sentence", "Settings", "SettingsError", "Short", "SourceError", "Trace", "load_settings",
+    "Evidence", "Failure", "IngestReport", "LLMError", "Looked", "ModelError", "NewsragError",
+    "RankedPassage", "Sentence", "Settings", "SettingsError",
+    "Short", "SourceError", "Trace", "load_settings",
 ]  # fmt: skip
 
 LAYERS = [
