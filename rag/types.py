@@ -5,9 +5,10 @@ Every offset counts Python characters of `Article.text`, the text as it was stor
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from textwrap import shorten
 from typing import Any, Literal
 
 Status = Literal["answered", "abstained"]
@@ -236,6 +237,15 @@ class Looked:
     first: date | None = None
     last: date | None = None
 
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """For the reader: what was looked for, what nothing mentions, which days were searched."""
+        absent = (f"Nothing found mentions: {', '.join(self.missing)}",) if self.missing else ()
+        count = f"{self.articles:,} article{'' if self.articles == 1 else 's'}"
+        days = [f"{day.day} {day:%B %Y}" for day in dict.fromkeys((self.first, self.last)) if day]
+        period = f" {'from' if len(days) > 1 else 'of'} {' to '.join(days)}" if days else ""
+        return (f"Looked for: {self.query}", *absent, f"Searched {count}{period}.")
+
     def to_dict(self) -> dict[str, Any]:
         """What was looked for, as JSON values."""
         return {
@@ -273,8 +283,17 @@ class Answer:
 
     @property
     def citations(self) -> tuple[Citation, ...]:
-        """Every citation once, in the order of the answer: number n is `citations[n - 1]`."""
-        return tuple(dict.fromkeys(c for s in self.sentences for c in s.citations))
+        """Every citation once, the sentences' then the phrase's: number n is `citations[n - 1]`."""
+        phrase = [self.short.citation] if self.short else []
+        return tuple(dict.fromkeys([*(c for s in self.sentences for c in s.citations), *phrase]))
+
+    @property
+    def closest(self) -> tuple[tuple[RankedPassage, ...], ...]:
+        """The best two passages of each of the three best articles: what an abstention shows."""
+        groups: dict[Article, list[RankedPassage]] = {}
+        for passage in self.passages:
+            groups.setdefault(passage.article, []).append(passage)
+        return tuple(tuple(group[:2]) for group in list(groups.values())[:3])
 
     def to_dict(self) -> dict[str, Any]:
         """The answer as JSON values: what `newsrag ask --json` prints."""
@@ -291,19 +310,27 @@ class Answer:
         }
 
     def __str__(self) -> str:
-        """Plain text: the sentences with numbers, then the numbered sources."""
+        """Plain text: phrase, sentences and what is missing, then the sources; or the refusal."""
         if self.status == "abstained":
-            closest = dict.fromkeys(f"  - {byline(p.article)}" for p in self.passages)
-            return "\n".join(
-                ["The archive does not say.", *(["Closest:"] if closest else []), *closest]
-            )
+            return "\n".join(self._refusal())
         numbers = {citation: n for n, citation in enumerate(self.citations, 1)}
+        short = [f"{self.short.text} [{numbers[self.short.citation]}]"] if self.short else []
         body = " ".join(
             sentence.text + "".join(f" [{numbers[c]}]" for c in sentence.citations)
             for sentence in self.sentences
         )
+        missing = [f"Not in the archive: {self.missing}"] if self.missing else []
         sources = [f"[{n}] {byline(c.article)}\n    {c.quote}" for c, n in numbers.items()]
-        return "\n".join([body, "", *sources])
+        return "\n".join([*short, body, *missing, "", *sources])
+
+    def _refusal(self) -> Iterator[str]:
+        yield "The archive does not say."
+        yield from self.looked.lines if self.looked else ()
+        if self.passages:
+            yield "The closest passages, none of which answers:"
+        for group in self.closest:
+            yield f"  - {byline(group[0].article)}"
+            yield from (f"    {shorten(p.text, 160, placeholder=' …')}" for p in group)
 
 
 Event = Evidence | Sentence | Answer

@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from datetime import date
 from html.parser import HTMLParser
 
 import pytest
 
-from rag import Answer, ArchiveStatus, Article, Citation, Evidence, RankedPassage, Sentence, Trace
+from rag import (
+    Answer,
+    ArchiveStatus,
+    Article,
+    Citation,
+    Evidence,
+    Looked,
+    RankedPassage,
+    Sentence,
+    Short,
+    Trace,
+)
 from ui import render
 from ui.render import Turn
 
@@ -120,11 +132,17 @@ def test_hostile_text_stays_text_wherever_it_stands(evil: str) -> None:
     bad = article(text=f"{evil} end", id=evil, title=evil, source=evil, url=evil)
     sentence = Sentence(evil, (Citation(bad, 0, len(evil)),), 1.0)
     told = replace(answer(sentence, query=f"{evil}?", notes=(evil,)), passages=())
+    short = replace(told, sentences=(), short=Short(evil, sentence.citations[0]))
+    refused = replace(abstention(), looked=Looked("q", (evil,)))
     status = ArchiveStatus(evil, 1, 1, 0, None, None, 1, {evil: 1}, "model", 1)
     for html in (
         render.conversation_html([Turn(evil, answer=told)]),
         render.conversation_html([Turn(evil, Evidence(f"{evil}?", (), (sentence,)))]),
+        render.conversation_html([Turn("q", answer=short)]),
+        render.conversation_html([Turn("q", answer=replace(told, missing=evil))]),
         render.conversation_html([Turn(evil, answer=abstention(bad))]),
+        render.conversation_html([Turn("q", answer=refused)]),
+        render.conversation_html([Turn("q", answer=replace(refused, looked=Looked(evil)))]),
         render.conversation_html([Turn(evil, error=evil)]),
         render.article_html(bad, 0, len(evil)),
         render.welcome_html(status, [evil]),
@@ -209,8 +227,59 @@ def test_numbers_count_citations_in_the_order_of_the_answer() -> None:
     spans = [(a["data-start"], a["aria-label"]) for a in page.all("nr-cite")]
     label = "Citation {}: A title".format
     assert spans == [("12", label(1)), ("0", label(2)), ("12", label(1)), ("25", label(3))]
-    assert list(render.number(told.sentences)) == list(told.citations)
     assert len(page.all("nr-card")) == len(page.all("nr-number")) == 3
+
+
+@pytest.mark.parametrize("span, n", [((12, 24), 1), ((25, 36), 2)])
+def test_the_phrase_comes_first_but_is_numbered_last(span: tuple[int, int], n: int) -> None:
+    short = Short("Second", Citation(article(), *span))
+    told = replace(answer(cited("It was second.", (12, 24))), short=short)
+    page = Page(render.answer_html(told))
+    assert told.citations[n - 1] == short.citation
+    assert page.text.startswith(f"Second{n}It was second.1")
+    assert len(page.all("nr-short")) == 1
+    assert len(page.all("nr-card")) == n
+
+
+def test_what_is_missing_stands_between_the_sentences_and_their_cards() -> None:
+    told = replace(answer(cited("A fact.", (0, 11))), missing="who did it.")
+    page = Page(render.answer_html(told))
+    assert "A fact.1Not in the archive: who did it.1A title" in page.text
+    assert [note["role"] for note in page.all("nr-missing")] == ["note"]
+
+
+def test_a_sentence_that_is_its_source_is_a_quote_and_no_other() -> None:
+    text = "First\n fact. Second fact."
+    told = answer(
+        cited("A fact, in short.", (0, 12), of=article(text)),
+        cited("First fact.", (0, 12), of=article(text)),
+        cited("Second fact.", (13, 25), (0, 12), of=article(text)),
+        cited("Second one.", (13, 25), of=article(text)),
+    )
+    words = render.answer_html(told).partition("<ol")[0]
+    assert [tag for tag, _ in Page(words).tags if tag in {"p", "blockquote"}] == [
+        "p", "blockquote", "p",
+    ]  # fmt: skip
+    (quote,) = re.findall("<blockquote.*?</blockquote>", words)
+    assert Page(quote).text == "First fact.1"
+    assert Page(words).text == "A fact, in short.1First fact.1Second fact.21 Second one.2"
+
+
+def test_a_sentence_and_its_numbers_tell_its_support() -> None:
+    told = answer(Sentence("A fact.", (Citation(article(), 0, 11),), 0.934))
+    page = Page(render.answer_html(told))
+    titles = [(tag, a["title"]) for tag, a in page.tags if "title" in a]
+    assert titles == [("span", "Support 0.93"), ("button", "Support 0.93")]
+
+
+@pytest.mark.parametrize("told", [answer(cited("A.", (0, 11))), abstention(article())])
+def test_the_probability_stands_where_the_status_was(told: Answer) -> None:
+    assert "Probability" not in render.answer_html(told)
+    html = render.answer_html(replace(told, probability=0.866))
+    assert html.startswith('<p class="nr-probability">')
+    assert Page(html).text.startswith("Probability that the archive answers this: 87 %")
+    wording = render.turn_html(Turn("q", sentences=told.sentences or (cited("A.", (0, 11)),)))
+    assert wording.index("nr-status") < wording.index("nr-answer")
 
 
 def test_a_card_names_the_article_and_quotes_the_span() -> None:
@@ -225,13 +294,33 @@ def test_what_is_unknown_is_left_out_of_the_byline() -> None:
     assert "None" not in page.text
 
 
-def test_an_abstention_lists_the_closest_without_numbers() -> None:
-    page = Page(render.answer_html(abstention(*[article(id=f"a{n}") for n in range(5)])))
+def test_an_abstention_lists_the_closest_by_article_without_numbers() -> None:
+    first, second = article("One. Two. Three.", id="a1"), article("Other.", id="a2")
+    spans = [(first, 0, 4), (second, 0, 6), (first, 5, 9), (first, 10, 16)]
+    passages = tuple(RankedPassage(n, *span, score=0.5) for n, span in enumerate(spans))
+    page = Page(render.answer_html(replace(abstention(), passages=passages)))
     assert "The archive does not say." in page.text
-    assert "Closest passages" in page.text
-    assert len(page.all("nr-card")) == render.CLOSEST
+    assert "Closest passages. They do not answer the question." in page.text
+    assert [card["data-article"] for card in page.all("nr-title")] == ["a1", "a2"]
+    assert [(b["data-start"], b["data-end"]) for b in page.all("nr-open")] == [("5", "9")]
+    assert page.text.index("Two.") < page.text.index("Other.")
+    assert "Three." not in page.text
     assert not page.all("nr-cite")
     assert not page.all("nr-number")
+
+
+def test_an_abstention_says_what_was_looked_for_and_where() -> None:
+    looked = Looked("Who won in Lisbon?", ("Lisbon",), 38, date(2022, 1, 3), date(2024, 5, 9))
+    told = replace(abstention(article()), looked=looked, trace=Trace(query=looked.query))
+    html = render.turn_html(Turn("And in Lisbon?", answer=told))
+    assert "Understood as" not in html
+    assert Page(html).text.startswith(
+        "And in Lisbon?The archive does not say."
+        "Looked for: Who won in Lisbon?"
+        "Nothing found mentions: Lisbon"
+        "Searched 38 articles from 3 January 2022 to 9 May 2024."
+        "Closest passages."
+    )
 
 
 def test_an_abstention_of_an_empty_search_lists_nothing() -> None:

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from html import escape
+from itertools import groupby
 from urllib.parse import urlsplit
 
 from rag import (
@@ -20,10 +21,8 @@ from rag import (
     Evidence,
     RankedPassage,
     Sentence,
+    Short,
 )
-
-CLOSEST = 3
-"""How many passages an abstention shows."""
 
 Numbers = dict[Citation, int]
 
@@ -69,7 +68,7 @@ def turn_html(turn: Turn) -> str:
 
 def evidence_html(evidence: Evidence) -> str:
     """The quotes, before any wording; nothing when the evidence is too weak to answer with."""
-    numbers = number(evidence.quotes)
+    numbers = number(c for quote in evidence.quotes for c in quote.citations)
     quotes = "".join(
         f'<li><blockquote dir="auto">{_sentence(quote, numbers)}</blockquote></li>'
         for quote in evidence.quotes
@@ -78,22 +77,24 @@ def evidence_html(evidence: Evidence) -> str:
 
 
 def answer_html(answer: Answer) -> str:
-    """The sentences with their numbers, the numbered cards and the notes; or the abstention."""
+    """The phrase, the sentences, what is missing and the numbered cards; or the abstention.
+
+    The probability stands where the stages before had their status line, so that nothing jumps.
+    """
+    notes = "".join(f'<p class="nr-hint nr-note">{_text(note)}</p>' for note in answer.trace.notes)
     if answer.status == "abstained":
-        return _abstention(answer) + _notes(answer.trace.notes)
-    return sentences_html(answer.sentences) + _notes(answer.trace.notes)
+        return _probability(answer.probability) + _abstention(answer) + notes
+    numbers = number(answer.citations)
+    return (
+        f"{_probability(answer.probability)}{_short(answer.short, numbers)}"
+        f"{_words(answer.sentences, numbers)}{_missing(answer.missing)}{_cards(numbers)}{notes}"
+    )
 
 
 def sentences_html(sentences: Sequence[Sentence]) -> str:
     """Sentences with numbered citations, and a card for every citation."""
-    numbers = number(sentences)
-    words = " ".join(_sentence(sentence, numbers) for sentence in sentences)
-    cards = "".join(
-        _card(c.article, c.start, c.end, f'<span class="nr-number">{n}</span>')
-        for c, n in numbers.items()
-    )
-    sources = f'<ol class="nr-cards" role="list" aria-label="Cited passages">{cards}</ol>'
-    return f'<p class="nr-answer" dir="auto">{words}</p>' + (sources if cards else "")
+    numbers = number(c for sentence in sentences for c in sentence.citations)
+    return _words(sentences, numbers) + _cards(numbers)
 
 
 def article_html(article: Article, start: int, end: int, opened: int = 0) -> str:
@@ -147,10 +148,9 @@ def error_html(message: str) -> str:
     return f'<p class="nr-error" role="alert">{_text(message)}</p>'
 
 
-def number(sentences: Iterable[Sentence]) -> Numbers:
-    """Citations in the order of their first use, from 1; `Answer.citations` has the same order."""
-    cited = dict.fromkeys(c for sentence in sentences for c in sentence.citations)
-    return {citation: n for n, citation in enumerate(cited, 1)}
+def number(citations: Iterable[Citation]) -> Numbers:
+    """Citations in the order of their first use, from 1."""
+    return {citation: n for n, citation in enumerate(dict.fromkeys(citations), 1)}
 
 
 def safe_url(url: str | None) -> str | None:
@@ -176,7 +176,7 @@ def _body(turn: Turn) -> str:
         return answer_html(turn.answer)
     over = turn.stopped or bool(turn.error)
     if turn.sentences:
-        return sentences_html(turn.sentences) + ("" if over else _status("Wording the rest…"))
+        return ("" if over else _status("Wording the rest…")) + sentences_html(turn.sentences)
     if turn.evidence and turn.evidence.quotes:
         label = "Evidence found" if over else "Evidence found – wording it…"
         return _status(label, busy=not over) + evidence_html(turn.evidence)
@@ -195,57 +195,119 @@ def _status(words: str, *, busy: bool = True) -> str:
 
 
 def _understood(turn: Turn) -> str:
-    """The question that was searched for, where it is not the one that was asked."""
+    """The question that was searched for, where it is not the one that was asked.
+
+    An abstention that tells what it looked for has said so already.
+    """
+    if turn.answer and turn.answer.status == "abstained" and turn.answer.looked:
+        return ""
     query = turn.answer.trace.query if turn.answer else turn.evidence.query if turn.evidence else ""
     if not query or query.split() == turn.question.split():
         return ""
     return f'<p class="nr-hint" dir="auto">Understood as: {_text(query)}</p>'
 
 
+def _probability(probability: float | None) -> str:
+    if probability is None:
+        return ""
+    chance = f"Probability that the archive answers this: {100 * probability:.0f} %"
+    return f'<p class="nr-probability">{chance}</p>'
+
+
+def _short(short: Short | None, numbers: Numbers) -> str:
+    if not short:
+        return ""
+    mark = _number_button(short.citation, numbers[short.citation])
+    return f'<p class="nr-short" dir="auto"><span>{_text(short.text)}</span>{mark}</p>'
+
+
+def _words(sentences: Sequence[Sentence], numbers: Numbers) -> str:
+    """The sentences: running text, but a block for each that quotes its source word for word."""
+    blocks = []
+    for quoted, group in groupby(sentences, _is_quote):
+        told = [_sentence(sentence, numbers) for sentence in group]
+        if quoted:
+            blocks += [f'<blockquote dir="auto">{quote}</blockquote>' for quote in told]
+        else:
+            blocks.append(f'<p dir="auto">{" ".join(told)}</p>')
+    return f'<div class="nr-answer">{"".join(blocks)}</div>'
+
+
+def _is_quote(sentence: Sentence) -> bool:
+    """Whether a sentence is its source: one that replaced a draft, or was never worded."""
+    return [sentence.text.split()] == [c.quote.split() for c in sentence.citations]
+
+
 def _sentence(sentence: Sentence, numbers: Numbers) -> str:
-    marks = "".join(_number_button(c, numbers[c]) for c in sentence.citations)
-    return f"<span>{_text(sentence.text)}</span>{marks}"
+    """A sentence with its numbers; the support is a tooltip, and each number's description."""
+    support = f"Support {sentence.support:.2f}"
+    marks = "".join(_number_button(c, numbers[c], support) for c in sentence.citations)
+    return f'<span title="{support}">{_text(sentence.text)}</span>{marks}'
 
 
-def _number_button(citation: Citation, n: int) -> str:
+def _number_button(citation: Citation, n: int, title: str = "") -> str:
     label = f"Citation {n}: {citation.article.title}"
+    about = f'title="{title}" ' if title else ""
     return (
-        f'<button type="button" class="nr-cite" aria-label="{_text(label)}" '
-        f"{_place(citation.article, citation.start, citation.end)}>{n}</button>"
+        f'<button type="button" class="nr-cite" aria-label="{_text(label)}" {about}'
+        f"{_place(citation)}>{n}</button>"
     )
 
 
-def _place(article: Article, start: int, end: int) -> str:
+def _missing(missing: str) -> str:
+    note = f"Not in the archive: {_text(missing)}"
+    return f'<p class="nr-missing" role="note" dir="auto">{note}</p>' if missing else ""
+
+
+def _cards(numbers: Numbers) -> str:
+    cards = "".join(
+        _card(c, head=f'<span class="nr-number">{n}</span>') for c, n in numbers.items()
+    )
+    sources = f'<ol class="nr-cards" role="list" aria-label="Cited passages">{cards}</ol>'
+    return sources if cards else ""
+
+
+def _place(span: Citation | RankedPassage) -> str:
     """The attributes that make a button open the article at this span."""
     return (
-        f'data-event="open" data-article="{_text(article.id)}" '
-        f'data-revision="{article.revision}" data-start="{start}" data-end="{end}"'
+        f'data-event="open" data-article="{_text(span.article.id)}" '
+        f'data-revision="{span.article.revision}" data-start="{span.start}" data-end="{span.end}"'
     )
 
 
-def _card(article: Article, start: int, end: int, head: str = "") -> str:
-    """A passage with its article; the title opens it."""
+def _card(first: Citation | RankedPassage, *others: RankedPassage, head: str = "") -> str:
+    """Passages of one article; the title opens the first, and a button each of the others."""
+    more = "".join(
+        f'{_passage(p)}<button type="button" class="nr-open" {_place(p)}>Open this passage</button>'
+        for p in others
+    )
     return (
         f'<li class="nr-card">{head}<div>'
-        f'<button type="button" class="nr-title" dir="auto" {_place(article, start, end)}>'
-        f"{_text(article.title)}</button>"
-        f'<p class="nr-byline">{_byline(article)}</p>'
-        f'<blockquote dir="auto">{_text(article.text[start:end])}</blockquote></div></li>'
+        f'<button type="button" class="nr-title" dir="auto" {_place(first)}>'
+        f"{_text(first.article.title)}</button>"
+        f'<p class="nr-byline">{_byline(first.article)}</p>{_passage(first)}{more}</div></li>'
     )
+
+
+def _passage(passage: Citation | RankedPassage) -> str:
+    text = passage.article.text[passage.start : passage.end]
+    return f'<blockquote dir="auto">{_text(text)}</blockquote>'
 
 
 def _abstention(answer: Answer) -> str:
-    closest: tuple[RankedPassage, ...] = answer.passages[:CLOSEST]
-    cards = "".join(_card(p.article, p.start, p.end) for p in closest)
+    """What was looked for and where, then the closest passages by article, without numbers."""
+    lines = answer.looked.lines if answer.looked else ()
+    looked = "".join(f'<li dir="auto">{_text(line)}</li>' for line in lines)
+    cards = "".join(_card(*passages) for passages in answer.closest)
     listed = (
         '<p class="nr-label">Closest passages. They do not answer the question.</p>'
         f'<ul class="nr-cards nr-closest" role="list" aria-label="Closest passages">{cards}</ul>'
     )
-    return '<p class="nr-abstained">The archive does not say.</p>' + (listed if cards else "")
-
-
-def _notes(notes: Iterable[str]) -> str:
-    return "".join(f'<p class="nr-hint nr-note">{_text(note)}</p>' for note in notes)
+    return (
+        '<p class="nr-abstained">The archive does not say.</p>'
+        + (f'<ul class="nr-looked" role="list">{looked}</ul>' if looked else "")
+        + (listed if cards else "")
+    )
 
 
 def _byline(article: Article) -> str:

@@ -1,0 +1,176 @@
+"""What the browser tests of the chat share: articles, a stand-in model, a server, and gestures."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from datetime import date
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from rag import Archive, Article, Citation
+from ui import app
+
+playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+Browser, Page, expect = playwright.Browser, playwright.Page, playwright.expect
+
+CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium")
+FLAGS = [
+    "--no-sandbox",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-gpu",
+]
+CORPUS = Path(__file__).parents[2] / "corpus"
+MS = 30_000
+
+LAMP = "Engineer Odile Brandt replaced the lamp of the Tamarisk lighthouse in March."
+LIGHTHOUSE = Article(
+    id="lighthouse",
+    title="Tamarisk lighthouse 🗼 has a new lamp",
+    text="\n\n".join([f"Paragraph {n} is about the weather." for n in range(60)] + [LAMP, "End."]),
+    source="Callow Herald",
+    url="https://callow.example/lamp",
+    published=date(2024, 3, 9),
+)
+LAMP_CITATION = Citation(
+    LIGHTHOUSE, LIGHTHOUSE.text.index(LAMP), LIGHTHOUSE.text.index(LAMP) + len(LAMP)
+)
+LOOT = 'The Quillfeather heist loot was 40 crowns of "gold" & <b>silver</b>.'
+HOSTILE = Article(
+    id='"><script>alert(1)</script>',
+    title='<script>alert(2)</script><img src=x onerror="alert(3)"> Quillfeather heist',
+    text=(
+        "**Bob** planned it, [a link](https://evil.example/x) says. "
+        "![i](https://evil.example/p.png) `${alert(4)}` {{alert}} $x^2$\n\n"
+        f'{LOOT}\n\n<img src="https://evil.example/q.png" onerror="alert(5)"> '
+        '<script src="https://evil.example/s.js"></script>'
+    ),
+    source="<iframe src=https://evil.example></iframe>",
+    url="javascript:alert(6)",
+    published=date(2024, 1, 1),
+)
+LAMP_QUESTION = "Who replaced the lamp of the Tamarisk lighthouse?"
+
+
+class Model:
+    """An OpenAI-compatible endpoint that repeats the first evidence, once `release` is set."""
+
+    def __init__(self) -> None:
+        self.release = threading.Event()
+        self.prompts: list[str] = []
+        model = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                model.prompts.append(body["messages"][-1]["content"])
+                self.send_response(200)
+                self.send_header("Content-Type", "text/event-stream")
+                self.end_headers()
+                model.release.wait(60)
+                with suppress(OSError):  # the chat may have been stopped
+                    self.wfile.write(_reply(model.prompts[-1]))
+
+            def log_message(self, *args: object) -> None:
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self._server.server_port}/v1"
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+
+    def close(self) -> None:
+        self.release.set()
+        self._server.shutdown()
+        self._server.server_close()
+
+
+def _reply(prompt: str) -> bytes:
+    first = re.search(r"\[1\] (.*)", prompt)
+    words = f"{first[1] if first else 'Nothing.'} [1]"
+    chunk = {"id": "1", "object": "chat.completion.chunk", "created": 0, "model": "fake"}
+    deltas = [{"role": "assistant", "content": words}, {}]
+    lines = [
+        json.dumps({**chunk, "choices": [{"index": 0, "delta": d, "finish_reason": end}]})
+        for d, end in zip(deltas, (None, "stop"), strict=True)
+    ]
+    return "".join(f"data: {line}\n\n" for line in [*lines, "[DONE]"]).encode()
+
+
+@contextmanager
+def served(archive: Archive, wording: bool = True) -> Iterator[str]:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    page = app.start(archive, port=port, wording=wording)
+    try:
+        yield str(page.local_url)
+    finally:
+        page.close(verbose=False)
+
+
+@contextmanager
+def launched() -> Iterator[Browser]:
+    if not CHROMIUM:
+        pytest.skip("chromium is not installed; set CHROMIUM to its path")
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+Open = Callable[..., Page]
+
+
+@contextmanager
+def visiting(browser: Browser) -> Iterator[Open]:
+    """Opens an address in a fresh session; at the end, nothing must have gone wrong in any."""
+    contexts, wrong = [], []
+
+    def go(url: str, width: int = 1440, height: int = 900) -> Page:
+        context = browser.new_context(viewport={"width": width, "height": height})
+        context.set_default_timeout(MS)
+        contexts.append(context)
+        page = context.new_page()
+        page.on("dialog", lambda dialog: (wrong.append(dialog.message), dialog.dismiss()))
+        page.on("pageerror", lambda error: wrong.append(str(error)))
+        page.on(
+            "request",
+            lambda r: r.url.startswith((url, "data:", "blob:")) or wrong.append(r.url),
+        )
+        page.goto(url)
+        expect(page.locator(".nr-welcome")).to_be_visible(timeout=MS)
+        return page
+
+    yield go
+    for context in contexts:
+        context.close()
+    assert wrong == []
+
+
+def ask(page: Page, question: str) -> None:
+    page.get_by_label("Question").fill(question)
+    page.get_by_label("Question").press("Enter")
+    expect(page.locator(".nr-turn").last).to_contain_text(question, timeout=MS)
+
+
+def done(page: Page) -> None:
+    expect(page.get_by_role("button", name="Ask", exact=True)).to_be_visible(timeout=4 * MS)
+
+
+def check_highlight(page: Page, quote: str) -> None:
+    mark = page.locator("#nr-mark")
+    expect(mark).to_have_text(quote, timeout=MS)  # not the mark of an article opened before
+    expect(mark).to_be_in_viewport(timeout=MS)
+    assert mark.text_content() == quote
