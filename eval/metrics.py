@@ -1,4 +1,4 @@
-"""The figures, as pure functions. A score that cannot be computed is None, never zero."""
+"""The scores of one question, as pure functions. What cannot be computed is None, never zero."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import re
 import string
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
 from importlib.util import find_spec
 
-from rag import NewsragError, RankedPassage
+from eval.gold import Question
+from rag import Answer, NewsragError, RankedPassage
 
 Span = tuple[str, int, int]
 """Article id, start and end: a half-open range of characters."""
@@ -24,48 +24,20 @@ RETRIEVAL = (
     "article nDCG@10",
     *(f"passage hit@{k}" for k in CUTOFFS),
 )
-ANSWERS = (
-    "EM",
-    "F1",
-    "answer contained",
-    "EM, all questions",
-    "F1, all questions",
-    "EM, all with answers",
-    "F1, all with answers",
-)
-CITATIONS = ("citation precision", "citation recall")
+_OVER_ALL = ("EM short, all questions", "F1 short, all questions")
+GIVEN = ("EM short, all with answers", "F1 short, all with answers")
+OF_SHORT = ("EM short", "F1 short", "has a short answer", *_OVER_ALL, *GIVEN)
+"""What is measured on the short answer."""
+ANSWERS = (*OF_SHORT, "answer contained", "F1 whole answer")
+CITATIONS = ("citation precision, gold", "citation recall, gold")
 
+ENOUGH_F1 = 0.5
+"""The least word overlap with a gold answer that makes a phrase right; see `is_right`."""
+
+_VERDICTS = {"yes", "no"}
 _TYPOGRAPHIC = str.maketrans("‘’‚“”„–—", "'''\"\"\"--")
 _PUNCTUATION = str.maketrans("", "", string.punctuation)
 _ARTICLES = re.compile(r"\b(a|an|the)\b")
-
-
-@dataclass(frozen=True, slots=True)
-class Figure:
-    """A mean over `n` questions; `missing` more had no score. `value` is None when `n` is 0."""
-
-    value: float | None
-    n: int
-    missing: int
-
-
-@dataclass(frozen=True, slots=True)
-class Latency:
-    """Milliseconds at the 50th and the 95th percentile of `n` questions."""
-
-    p50: float
-    p95: float
-    n: int
-
-
-@dataclass(frozen=True, slots=True)
-class Abstentions:
-    """How many questions ended how; the four counts add up to the questions that were asked."""
-
-    answered_answerable: int
-    abstained_answerable: int
-    answered_unanswerable: int
-    abstained_unanswerable: int
 
 
 def require_extra() -> None:
@@ -106,28 +78,68 @@ def _f1(words: Sequence[str], gold: Sequence[str]) -> float:
 def contains(text: str, answers: Iterable[str]) -> bool:
     """Whether one of the answers stands in the text, in whole words, after normalisation.
 
-    An answer of which normalisation leaves nothing is contained nowhere.
+    An answer of which normalisation leaves nothing is contained nowhere, and so is a bare yes or
+    no, which a text has by chance.
     """
     padded = f" {normalise(text)} "
-    return any(f" {gold} " in padded for gold in map(normalise, answers) if gold)
+    return any(f" {gold} " in padded for gold in _findable(answers))
 
 
-def answer_scores(text: str | None, answers: Sequence[str], answerable: bool) -> Scores:
-    """Return the scores `ANSWERS` of one question; `text` is None for an abstention.
+def _findable(answers: Iterable[str]) -> list[str]:
+    return [gold for gold in map(normalise, answers) if gold and gold not in _VERDICTS]
 
-    The plain ones are over answerable questions, where an abstention scores 0. Over all questions
-    an unanswerable one scores 1 for an abstention and 0 for an answer, as in SQuAD 2.0. "All with
+
+def answer_scores(question: Question, answer: Answer) -> Scores:
+    """Return the scores `ANSWERS` of one question.
+
+    EM and F1 are those of the short answer, and only where the gold answers are phrases; an answer
+    without a short one, and an abstention, score 0 on an answerable question. Over all questions an
+    unanswerable one scores 1 for an abstention and 0 for an answer, as in SQuAD 2.0. "All with
     answers" compares with the given answers whether or not the archive holds them, as the published
     figures for RealTimeQA do.
     """
-    exact = 0.0 if text is None else exact_match(text, answers)
-    overlap = 0.0 if text is None else f1(text, answers)
-    contained = 0.0 if text is None else float(contains(text, answers))
-    refused = float(text is None)
-    plain = (exact, overlap, contained) if answerable and answers else (None, None, None)
-    overall = plain[:2] if answerable else (refused, refused)
-    given = (exact, overlap) if answers else (None, None)
-    return dict(zip(ANSWERS, (*plain, *overall, *given), strict=True))
+    answers, refused = question.answers, answer.status == "abstained"
+    text = "" if refused else answer.text
+    short = "" if refused or answer.short is None else answer.short.text
+    phrase = (exact_match(short, answers), f1(short, answers)) if short else (0.0, 0.0)
+    has_short = float(bool(short)) if question.phrases and not refused else None
+    nothing = (None, None)
+    gold = question.answerable and bool(answers)
+    plain = phrase if gold and question.phrases else nothing
+    sought = question.answerable and question.phrases and _findable(answers)
+    contained = float(contains(text, answers)) if sought else None
+    whole = f1(text, answers) if gold else None
+    overall = plain if question.answerable else (float(refused), float(refused))
+    given = phrase if answers and question.phrases else nothing
+    return dict(zip(ANSWERS, (*plain, has_short, *overall, *given, contained, whole), strict=True))
+
+
+def is_right(question: Question, answer: Answer) -> bool | None:
+    """Whether an answer is right; None for an abstention, and where no gold can tell.
+
+    The one rule, behind "wrong among answered" and the risk-coverage curve:
+
+    - an answer to an unanswerable question is wrong;
+    - where the gold answers are phrases, an answer is right when one of them stands in it
+      (`contains`), or when its short answer, else the whole of it, has an F1 of at least
+      `ENOUGH_F1` with one of them;
+    - where they are sentences, or none is given, it is right when it cites part of a gold span,
+      or, in a set without gold spans, a gold article.
+    """
+    if answer.status == "abstained":
+        return None
+    if not question.answerable:
+        return False
+    if question.answers and question.phrases:
+        phrase = answer.short.text if answer.short else answer.text
+        enough = f1(phrase, question.answers) >= ENOUGH_F1
+        return enough or contains(answer.text, question.answers)
+    if question.gold_spans:
+        spans = spans_of(answer)
+        return any(overlaps(span, gold) for span in spans for gold in question.gold_spans)
+    if question.gold_articles:
+        return any(c.article.id in question.gold_articles for c in answer.citations)
+    return None
 
 
 # Spans.
@@ -136,6 +148,11 @@ def answer_scores(text: str | None, answers: Sequence[str], answerable: bool) ->
 def overlaps(one: Span, other: Span) -> bool:
     """Whether the two spans share a character of the same article."""
     return one[0] == other[0] and one[1] < other[2] and other[1] < one[2]
+
+
+def spans_of(answer: Answer) -> set[Span]:
+    """Return the spans that an answer cites."""
+    return {(c.article.id, c.start, c.end) for c in answer.citations}
 
 
 def citation_scores(citations: Collection[Span], gold: Collection[Span]) -> Scores:
@@ -195,54 +212,3 @@ def passage_scores(rank: int | None) -> Scores:
     names = RETRIEVAL[-len(CUTOFFS) :]
     hits = [float(rank is not None and rank <= k) for k in CUTOFFS]
     return dict(zip(names, hits, strict=True))
-
-
-# Over questions.
-
-
-def mean(values: Iterable[float | None]) -> Figure:
-    """Average the values that are there and count those that are not."""
-    every = list(values)
-    known = [value for value in every if value is not None]
-    value = sum(known) / len(known) if known else None
-    return Figure(value, len(known), len(every) - len(known))
-
-
-def abstention_scores(counts: Abstentions) -> dict[str, Figure]:
-    """Precision, recall and F1 of abstaining, which is right on an unanswerable question.
-
-    `n` counts what each is a share of. All are None when no question is unanswerable.
-    """
-    right = counts.abstained_unanswerable
-    abstained = right + counts.abstained_answerable
-    unanswerable = right + counts.answered_unanswerable
-
-    def share(part: int, whole: int) -> Figure:
-        value = part / whole if whole and unanswerable else None
-        return Figure(value, whole, 0)
-
-    both = abstained + unanswerable
-    return {
-        "abstention precision": share(right, abstained),
-        "abstention recall": share(right, unanswerable),
-        "abstention F1": Figure(share(2 * right, both).value, both - right, 0),
-    }
-
-
-def percentile(values: Collection[float], percent: float) -> float:
-    """Return the percentile by linear interpolation between the closest ranks, as NumPy's default.
-
-    Raises `ValueError` without values.
-    """
-    if not values:
-        raise ValueError("a percentile needs at least one value")
-    ordered = sorted(values)
-    place = (len(ordered) - 1) * percent / 100
-    low = int(place)
-    high = min(low + 1, len(ordered) - 1)
-    return ordered[low] + (ordered[high] - ordered[low]) * (place - low)
-
-
-def latency(values: Collection[float]) -> Latency:
-    """Summarise milliseconds; raises `ValueError` without values."""
-    return Latency(percentile(values, 50), percentile(values, 95), len(values))

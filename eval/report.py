@@ -1,47 +1,52 @@
-"""A result on the console, as JSON, and as one HTML file that needs nothing else.
+"""A result, or two side by side, on the console, as JSON, and as one HTML file without resources.
 
 Questions, answers and quotes are untrusted: the console gets them not at all, the page escaped.
 """
 
 from __future__ import annotations
 
-import io
 import json
-import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from eval.metrics import CUTOFFS, Figure, require_extra
-from eval.run import Result, Row
+from eval.compare import Comparison
+from eval.figures import Figure
+from eval.metrics import require_extra
+from eval.plots import plots
+from eval.rows import Row
+from eval.run import Result
 from rag import NewsragError
 
 if TYPE_CHECKING:
-    from markupsafe import Markup
-    from matplotlib.axes import Axes
     from rich.console import Console
     from rich.table import Table
 
 _MISSING = "-"
-_LONGEST_CURVE = 20
-_BLUE, _ORANGE, _GREY = "#2b6cb0", "#c05621", "#8795a6"
-_NOT_PART_OF_SVG = re.compile(r"\A.*?(?=<svg)|<metadata>.*?</metadata>", re.DOTALL)
 
 
 def print_table(result: Result, console: Console) -> None:
-    """Print every figure with the number of questions behind it."""
-    from rich.text import Text
-
+    """Print every figure with its interval and the number of questions behind it."""
     console.print(_figure_table(result))
     console.print(_abstention_table(result))
     console.print(_latency_table(result))
-    for remark in remarks(result):
-        console.print(Text(remark))
+    _print_remarks(remarks(result), console)
+
+
+def print_comparison(comparison: Comparison, console: Console) -> None:
+    """Print the figures of both, and their difference with its interval."""
+    console.print(_comparison_table(comparison))
+    _print_remarks(comparison_remarks(comparison), console)
 
 
 def write_json(result: Result, folder: Path) -> Path:
     """Write the figures, options, models and counts, and return the file. Raises `NewsragError`."""
-    return _write(result, folder, ".json", json.dumps(result.to_dict(), indent=2) + "\n")
+    return _write(result.rows_file, folder, ".json", _json(result.to_dict()))
+
+
+def write_comparison_json(comparison: Comparison, folder: Path) -> Path:
+    """Write what `write_json` writes for both, and the differences. Raises `NewsragError`."""
+    return _write(comparison.theirs.rows_file, folder, ".json", _json(comparison.to_dict()))
 
 
 def write_html(result: Result, folder: Path) -> Path:
@@ -49,6 +54,21 @@ def write_html(result: Result, folder: Path) -> Path:
 
     Raises `NewsragError` when the extra "eval" is not installed or the file cannot be written.
     """
+    shown = {"result": result, "remarks": remarks(result), "plots": list(plots(result))}
+    return _write(result.rows_file, folder, ".html", _page("report.html.j2", shown))
+
+
+def write_comparison_html(comparison: Comparison, folder: Path) -> Path:
+    """Write the page with the figures of both and every question; raises as `write_html` does."""
+    shown = {"comparison": comparison, "remarks": comparison_remarks(comparison)}
+    return _write(comparison.theirs.rows_file, folder, ".html", _page("compare.html.j2", shown))
+
+
+def _json(values: Mapping[str, Any]) -> str:
+    return json.dumps(values, indent=2) + "\n"
+
+
+def _page(template: str, shown: Mapping[str, Any]) -> str:
     require_extra()
     import jinja2
 
@@ -59,10 +79,30 @@ def write_html(result: Result, folder: Path) -> Path:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"figure": _number, "milliseconds": _milliseconds, "hits": _hits}
-    template = environment.get_template("report.html.j2")
-    page = template.render(result=result, remarks=remarks(result), plots=list(_plots(result)))
-    return _write(result, folder, ".html", page)
+    environment.filters |= {
+        "figure": number,
+        "interval": bounds,
+        "milliseconds": _milliseconds,
+        "hits": _hits,
+    }
+    return environment.get_template(template).render(shown)
+
+
+def _print_remarks(texts: Iterable[str], console: Console) -> None:
+    from rich.text import Text
+
+    for text in texts:
+        console.print(Text(text))
+
+
+def comparison_remarks(comparison: Comparison) -> list[str]:
+    """Say what a reader has to know of both runs, and of the comparison."""
+    sides = (("newsrag", comparison.ours), (comparison.system, comparison.theirs))
+    return [
+        *(f"{name}: {text}" for name, result in sides for text in remarks(result)),
+        f"{comparison.system} gets a follow-up in the form that stands alone, knows no dates, and "
+        f'gives no probability, short answer or ranking: those figures are "{_MISSING}".',
+    ]
 
 
 def remarks(result: Result) -> list[str]:
@@ -88,8 +128,12 @@ def remarks(result: Result) -> list[str]:
     return texts
 
 
-def _write(result: Result, folder: Path, suffix: str, text: str) -> Path:
-    path = Path(folder) / result.rows_file.with_suffix(suffix).name
+def _write(rows_file: Path, folder: Path, suffix: str, text: str) -> Path:
+    return write_text(Path(folder) / rows_file.with_suffix(suffix).name, text)
+
+
+def write_text(path: Path, text: str) -> Path:
+    """Write a file and the folders above it, and return it. Raises `NewsragError`."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         # What came from a broken encoding must not cost the report.
@@ -99,11 +143,28 @@ def _write(result: Result, folder: Path, suffix: str, text: str) -> Path:
     return path
 
 
-def _number(figure: Figure) -> str:
-    return _MISSING if figure.value is None else f"{figure.value:.3f}"
+def number(figure: Figure, sign: bool = False) -> str:
+    """Format the value, or a dash where there is none."""
+    if figure.value is None:
+        return _MISSING
+    return f"{figure.value:+.3f}" if sign else f"{figure.value:.3f}"
 
 
-def _milliseconds(value: float) -> str:
+def bounds(figure: Figure, sign: bool = False) -> str:
+    """Format the 95 % interval, for instance ".711 to .770"."""
+    if figure.low is None or figure.high is None:
+        return ""
+    texts = [f"{bound:+.3f}" if sign else f"{bound:.3f}" for bound in (figure.low, figure.high)]
+    return " to ".join(texts)
+
+
+def _milliseconds(figure: Figure) -> str:
+    """Format milliseconds with their interval, for instance "14.2 (13.9 to 15.0)"."""
+    texts = [_ms(v) for v in (figure.value, figure.low, figure.high) if v is not None]
+    return texts[0] if len(texts) == 1 else f"{texts[0]} ({texts[1]} to {texts[2]})"
+
+
+def _ms(value: float) -> str:
     return f"{value:,.1f}" if value < 100 else f"{value:,.0f}"
 
 
@@ -120,135 +181,72 @@ def _hits(row: Row) -> str:
 # The console.
 
 
-def _table(*numbers: str, title: str, first: str = "") -> Table:
+def table(*numbers: str, title: str, first: str = "") -> Table:
+    """Return an empty table: one column of names, and columns of numbers."""
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(title=Text(title), title_justify="left")
-    table.add_column(first)
+    empty = Table(title=Text(title), title_justify="left")
+    empty.add_column(first)
     for name in numbers:
-        table.add_column(name, justify="right")
-    return table
+        empty.add_column(name, justify="right")
+    return empty
 
 
 def _figure_table(result: Result) -> Table:
     heading = f"{result.name}, settings {result.settings_digest}"
-    table = _table("value", "n", "not scored", title=heading)
+    shown = table("value", "95 %", "n", "not scored", title=heading)
     for group, figures in result.figures.items():
-        table.add_row(group, style="bold")
+        shown.add_row(group, style="bold")
         for name, figure in figures.items():
             missing = str(figure.missing) if figure.missing else ""
-            table.add_row(f"  {name}", _number(figure), str(figure.n), missing)
-        table.add_section()
-    return table
+            cells = (number(figure), bounds(figure), str(figure.n), missing)
+            shown.add_row(f"  {name}", *cells)
+        shown.add_section()
+    return shown
+
+
+def _comparison_table(comparison: Comparison) -> Table:
+    ours, theirs = comparison.ours, comparison.theirs
+    heading = f"{ours.name}, settings {ours.settings_digest}"
+    shown = table("newsrag", comparison.system, "difference", "95 %", title=heading)
+    for group, figures in comparison.differences.items():
+        shown.add_row(group, style="bold")
+        for name, change in figures.items():
+            sides = [_side(result, group, name) for result in (ours, theirs)]
+            shown.add_row(f"  {name}", *sides, number(change, True), bounds(change, True))
+        shown.add_section()
+    for stage in dict.fromkeys((*ours.latency, *theirs.latency)):
+        shown.add_row(f"  ms, {stage}, p50", *(_stage(result, stage) for result in (ours, theirs)))
+    return shown
+
+
+def _side(result: Result, group: str, name: str) -> str:
+    """Format a figure of one side, which may lack it."""
+    figure = result.figures.get(group, {}).get(name)
+    return _MISSING if figure is None else number(figure)
+
+
+def _stage(result: Result, stage: str) -> str:
+    times = result.latency.get(stage)
+    return _MISSING if times is None or times.p50.value is None else _ms(times.p50.value)
 
 
 def _abstention_table(result: Result) -> Table:
     counts = result.abstentions
-    table = _table("answered", "abstained", title="Questions")
-    table.add_row("answerable", str(counts.answered_answerable), str(counts.abstained_answerable))
-    table.add_row(
+    shown = table("answered", "abstained", title="Questions")
+    shown.add_row("answerable", str(counts.answered_answerable), str(counts.abstained_answerable))
+    shown.add_row(
         "unanswerable", str(counts.answered_unanswerable), str(counts.abstained_unanswerable)
     )
-    return table
+    return shown
 
 
 def _latency_table(result: Result) -> Table:
     from rich.text import Text
 
-    table = _table("p50", "p95", "n", title="Latency in milliseconds", first="stage")
+    shown = table("p50", "p95", "n", title="Latency in milliseconds", first="stage")
     for stage, times in result.latency.items():
         p50, p95 = _milliseconds(times.p50), _milliseconds(times.p95)
-        table.add_row(Text(stage), p50, p95, str(times.n))
-    return table
-
-
-# The plots.
-
-
-def _plots(result: Result) -> Iterator[tuple[str, Markup]]:
-    """Yield a caption and an inline SVG for each plot that has something to show."""
-    scored = [row for row in result.rows if row.error is None]
-    articles = [row for row in scored if row.scores.get("article MRR") is not None]
-    passages = [row for row in scored if row.scores.get("passage hit@1") is not None]
-    if articles or passages:
-        yield "Retrieval: hit@k", _svg(lambda axes: _draw_hits(axes, articles, passages))
-    if result.latency:
-        yield "Latency: p50 and p95", _svg(lambda axes: _draw_latency(axes, result))
-    if any(row.status in {"answered", "abstained"} for row in scored):
-        yield "Answered and abstained", _svg(lambda axes: _draw_abstentions(axes, result))
-    values = [value for row in scored if (value := row.scores.get("F1")) is not None]
-    if values:
-        yield "F1 of answerable questions", _svg(lambda axes: _draw_histogram(axes, values))
-
-
-def _svg(draw: Callable[[Axes], None]) -> Markup:
-    import matplotlib as mpl
-    from markupsafe import Markup
-    from matplotlib.figure import Figure as Canvas
-
-    style = mpl.rc_context(
-        {
-            "svg.hashsalt": "newsrag",
-            "svg.fonttype": "none",
-            "text.parse_math": False,
-            "font.family": "sans-serif",
-            "font.size": 9,
-            "axes.spines.top": False,
-            "axes.spines.right": False,
-        }
-    )
-    with style:
-        canvas = Canvas(figsize=(4.8, 2.9), layout="constrained")
-        draw(canvas.subplots())
-        buffer = io.StringIO()
-        canvas.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
-    # Matplotlib escapes the text that it draws.
-    return Markup(_NOT_PART_OF_SVG.sub("", buffer.getvalue()))
-
-
-def _draw_hits(axes: Axes, articles: Sequence[Row], passages: Sequence[Row]) -> None:
-    cutoffs = range(1, _LONGEST_CURVE + 1)
-    for name, color, ranks in (
-        ("article", _BLUE, [row.article_rank for row in articles]),
-        ("passage", _ORANGE, [row.passage_rank for row in passages]),
-    ):
-        if ranks:
-            shares = [sum(r is not None and r <= k for r in ranks) / len(ranks) for k in cutoffs]
-            axes.plot(cutoffs, shares, color=color, label=f"{name} (n = {len(ranks)})")
-            axes.plot(CUTOFFS, [shares[k - 1] for k in CUTOFFS], "o", color=color, markersize=4)
-    axes.set(xlabel="k", ylabel="share of questions", ylim=(0, 1.03), xticks=(1, 5, 10, 15, 20))
-    axes.grid(axis="y", alpha=0.3)
-    axes.legend(loc="lower right", frameon=False)
-
-
-def _draw_latency(axes: Axes, result: Result) -> None:
-    stages = list(result.latency.items())[::-1]
-    places = range(len(stages))
-    axes.barh(places, [times.p95 for _, times in stages], color=_GREY, height=0.5, label="p95")
-    axes.barh(places, [times.p50 for _, times in stages], color=_BLUE, height=0.5, label="p50")
-    axes.set_yticks(places, [stage for stage, _ in stages])
-    axes.set(xlabel="milliseconds", ylim=(-0.5, len(stages) + 0.1))
-    axes.legend(loc="upper right", ncols=2, frameon=False)
-
-
-def _draw_abstentions(axes: Axes, result: Result) -> None:
-    counts = result.abstentions
-    answered = (counts.answered_unanswerable, counts.answered_answerable)
-    abstained = (counts.abstained_unanswerable, counts.abstained_answerable)
-    for values, left, name, color in (
-        (answered, (0, 0), "answered", _BLUE),
-        (abstained, answered, "abstained", _ORANGE),
-    ):
-        bars = axes.barh((0, 1), values, left=left, color=color, height=0.5, label=name)
-        labels = [str(value) if value else "" for value in values]
-        axes.bar_label(bars, labels, label_type="center", color="white")
-    axes.set_yticks((0, 1), ("unanswerable", "answerable"))
-    axes.set(xlabel="questions", ylim=(-0.5, 2.1))
-    axes.legend(loc="upper right", ncols=2, frameon=False)
-
-
-def _draw_histogram(axes: Axes, values: Sequence[float]) -> None:
-    axes.hist(values, bins=20, range=(0, 1), color=_BLUE, edgecolor="white")
-    axes.set(xlabel="F1", ylabel="questions", xlim=(0, 1))
-    axes.locator_params(axis="y", integer=True)
+        shown.add_row(Text(stage), p50, p95, str(times.p50.n))
+    return shown

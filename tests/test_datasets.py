@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from eval.datasets import load_questions, newsqa_articles
+from eval.datasets import articles_of, load_questions
 from rag import Article, SourceError
 
 STORY = Article(
@@ -136,13 +136,162 @@ def test_squad_offsets_follow_the_stored_text(tmp_path, stored):
     assert load_questions(path, [STORY]).incomplete == 1
 
 
-def test_newsqa_articles(tmp_path):
+def test_the_articles_of_a_squad_file(tmp_path):
     path = write_lines(tmp_path / "dev.json", SQUAD | {"data": SQUAD["data"] * 2})
-    (article,) = newsqa_articles(path)
+    (article,) = articles_of(path)
     assert article.text == CONTEXT
     assert article.title == "(CNN) -- What a"
-    with pytest.raises(SourceError, match="SQuAD"):
-        newsqa_articles(write_lines(tmp_path / "mine.jsonl", OWN))
+
+
+def test_a_set_without_articles(tmp_path):
+    with pytest.raises(SourceError, match="a format without articles: newsrag"):
+        articles_of(write_lines(tmp_path / "mine.jsonl", OWN))
+
+
+def test_the_paragraphs_of_a_squad_article_are_one_article(tmp_path):
+    def paragraph(context: str, name: str, answer: str = "") -> dict:
+        given = [{"answer_start": context.index(answer), "text": answer}] if answer else []
+        asked = {"id": name, "question": "Who?", "answers": given, "is_impossible": not answer}
+        return {"context": context, "qas": [asked]}
+
+    paragraphs = [paragraph("Kim left.", "s1", "Kim"), paragraph("Lee and Kim came.", "s2", "Kim")]
+    paragraphs.append(paragraph("Nobody saw it.", "s3"))
+    item = {"title": "Two_friends", "paragraphs": paragraphs}
+    path = write_lines(tmp_path / "dev.json", {"data": [item]})
+    (article,) = articles_of(path)
+    assert article.text == "Kim left.\n\nLee and Kim came.\n\nNobody saw it."
+    assert article.title == "Two friends"
+    loaded = load_questions(path, [article])
+    first, second, third = loaded.questions
+    # The second paragraph begins after 9 characters and 2 line ends; "Lee and " has 8 more.
+    assert first.gold_spans == ((article.id, 0, 3),)
+    assert second.gold_spans == ((article.id, 19, 22),)
+    assert article.text[19:22] == "Kim"
+    assert (third.answerable, third.answers, third.gold_spans) == (False, (), ())
+    assert loaded.incomplete == 0
+
+
+PASSAGE = {
+    "title": "Harbour",
+    "text": "The harbour opened in 1901 . It was  rebuilt twice . Ships come daily . ",
+    "sentences": ["The harbour opened in 1901 .", "It was  rebuilt twice .", "Ships come daily ."],
+}
+KNOWN = {
+    "id": "1",
+    "input": "what happened to the harbour",
+    "passages": [PASSAGE],
+    "output": [
+        {"answer": "It opened and was rebuilt.", "selected_sentences": PASSAGE["sentences"][:2]},
+        {"answer": "", "selected_sentences": PASSAGE["sentences"][1:2]},
+    ],
+}
+UNKNOWN = {
+    "id": "2",
+    "input": "who built the lighthouse",
+    "passages": [{"title": "", "text": "The lighthouse is tall .", "sentences": []}],
+    "output": [{"answer": "", "selected_sentences": []}],
+}
+
+
+def test_clapnq_by_folder(tmp_path):
+    folder = tmp_path / "clapnq"
+    folder.mkdir()
+    write_lines(folder / "answerable.jsonl", KNOWN)
+    other = folder / "unanswerable.jsonl.gz"
+    other.write_bytes(gzip.compress(json.dumps(UNKNOWN).encode()))
+    (folder / "questions.tsv").write_text("not read")
+    articles = articles_of(folder)
+    assert [article.title for article in articles] == ["Harbour", "The lighthouse is tall ."]
+    loaded = load_questions(folder, articles)
+    assert (loaded.name, loaded.format, loaded.incomplete) == ("clapnq", "clapnq", 0)
+    first, second = loaded.questions
+    assert (first.answerable, first.phrases, first.kind) == (True, False, "long")
+    assert first.answers == ("It opened and was rebuilt.",)
+    assert first.gold_articles == (articles[0].id,)
+    quotes = [articles[0].text[start:end] for _, start, end in first.gold_spans]
+    assert quotes == ["The harbour opened in 1901 .", "It was  rebuilt twice ."]
+    assert (second.answerable, second.gold_articles) == (False, ())
+    assert load_questions(folder, articles[1:]).incomplete == 1
+    assert load_questions(other, articles).name == "clapnq-unanswerable"
+
+
+def turn(speaker: str, text: str) -> dict:
+    return {"speaker": speaker, "text": text}
+
+
+def conversation(kind: str, *contexts: dict, turns: tuple = (), told: str = "In 1901.") -> dict:
+    asked = [
+        turn("user", "Is there a harbour?"),
+        turn("agent", "Yes."),
+        turn("user", "Since when?"),
+    ]
+    return {
+        "task_id": kind,
+        "input": list(turns) or asked,
+        "contexts": list(contexts),
+        "targets": [turn("agent", told)],
+        "answerability": [kind],
+    }
+
+
+HARBOUR = {"document_id": "d1", "title": "Harbour", "text": "Harbour\nIt opened in 1901."}
+SHIPS = {"document_id": "d2", "text": "Ships come daily."}
+
+
+def test_mtrag(tmp_path):
+    folder = tmp_path / "mtrag"
+    folder.mkdir()
+    path = write_lines(
+        folder / "reference.jsonl",
+        conversation("ANSWERABLE", HARBOUR, SHIPS),
+        conversation("PARTIAL", HARBOUR),
+        conversation("UNDERSPECIFIED", SHIPS),
+        conversation("UNDERSPECIFIED"),
+        conversation("UNANSWERABLE", turns=(turn("user", "Who won?"),), told="I cannot say."),
+    )
+    articles = articles_of(path)
+    assert [article.title for article in articles] == ["Harbour", "Ships come daily."]
+    loaded = load_questions(path, articles)
+    assert (loaded.name, loaded.format, loaded.incomplete) == ("mtrag-reference", "mtrag", 0)
+    assert [question.answerable for question in loaded.questions] == [
+        True,
+        True,
+        True,
+        False,
+        False,
+    ]
+    first, last = loaded.questions[0], loaded.questions[-1]
+    assert first.history == (("Is there a harbour?", "Yes."),)
+    assert (first.question, first.answers) == ("Since when?", ("In 1901.",))
+    assert first.gold_articles == (articles[0].id, articles[1].id)
+    assert (first.gold_spans, first.phrases, first.kind) == ((), False, "answerable")
+    assert (last.history, last.answers, last.kind) == ((), (), "unanswerable")
+    assert loaded.questions[2].answers == ()
+    assert load_questions(path, articles[:1]).incomplete == 2
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"input": []}, '"input" must end with what the user asks'),
+        ({"input": [turn("user", "a"), turn("agent", "b")]}, '"input" must end with'),
+        ({"input": [turn("user", "a"), turn("user", "b")]}, "must alternate"),
+        ({"answerability": "ANSWERABLE"}, '"answerability" must be a list of one of'),
+    ],
+)
+def test_a_bad_conversation_is_named(tmp_path, change, reason):
+    good = conversation("ANSWERABLE", HARBOUR)
+    path = write_lines(tmp_path / "reference.jsonl", good, good | change)
+    with pytest.raises(SourceError, match=reason) as caught:
+        load_questions(path, [])
+    assert caught.value.place == f"{path}:2"
+
+
+def test_a_folder_of_two_formats(tmp_path):
+    write_lines(tmp_path / "a.jsonl", KNOWN)
+    write_lines(tmp_path / "b.jsonl", OWN)
+    with pytest.raises(SourceError, match="mixes formats: clapnq and newsrag"):
+        load_questions(tmp_path, [])
 
 
 def broken(**values: object) -> dict[str, object]:
@@ -188,7 +337,7 @@ def test_a_squad_answer_that_is_not_at_its_offset(tmp_path):
 def test_unreadable_files(tmp_path):
     with pytest.raises(SourceError, match="cannot be read"):
         load_questions(tmp_path / "none.jsonl", [])
-    with pytest.raises(SourceError, match="cannot be read"):
+    with pytest.raises(SourceError, match="a folder without a question set"):
         load_questions(tmp_path, [])
     torn = tmp_path / "torn.gz"
     torn.write_bytes(gzip.compress(json.dumps(OWN).encode())[:-9])

@@ -5,24 +5,26 @@ import json
 import re
 from datetime import date
 from pathlib import Path
-from types import SimpleNamespace
 from xml.etree import ElementTree
 
 import pytest
 from rich.console import Console
 
-from eval.metrics import Abstentions, Figure
+from eval.asking import Asked
+from eval.figures import Figure
 from eval.report import print_table, write_html, write_json
-from eval.run import Asked, Result, evaluate
+from eval.run import Abstentions, Result, evaluate
 from rag import (
     Answer,
     Archive,
     Article,
+    Check,
     Citation,
     LLMError,
     NewsragError,
     RankedPassage,
     Sentence,
+    Short,
     SourceError,
     Trace,
 )
@@ -52,11 +54,12 @@ QUESTIONS = [
 class FakeArchive:
     """Answers questions about Kim with a quote from him; `broken` questions raise."""
 
-    settings = SimpleNamespace(digest="d1")
+    digest = "d1"
 
     def __init__(self, broken: str = "", stop_at: str = "") -> None:
         self.asked: list[tuple[str, date | None, bool]] = []
         self.searched: list[str] = []
+        self.checked: list[tuple[str, str]] = []
         self._broken, self._stop_at = broken, stop_at
 
     def articles(self):
@@ -77,11 +80,24 @@ class FakeArchive:
             raise LLMError("the model is down")
         self.asked.append((question, as_of, wording))
         query = " ".join([*(turn[0] for turn in history), question])
-        trace = Trace(query=query, timings={"search": 10.0, "select": 5.0}, models={"llm": "fake"})
-        if "Kim" in question or question == HOSTILE:
-            sentence = Sentence("Kim drove a vehicle.", (Citation(KIM, 0, 20),), 1.0)
-            return Answer(question, "answered", (sentence,), (), trace)
-        return Answer(question, "abstained", (), (), trace)
+        known = "Kim" in question or question == HOSTILE
+        trace = Trace(
+            query=query,
+            timings={"search": 10.0, "select": 5.0},
+            models={"llm": "fake"},
+            checks=(Check("Kim drove a tank.", "dropped", 0.1, "tank is not there"),),
+            signals={"similarity": 0.9 if known else 0.1},
+        )
+        if not known:
+            return Answer(question, "abstained", (), (), trace, probability=0.2)
+        citation = Citation(KIM, 0, 20)
+        sentence = Sentence("Kim drove a vehicle.", (citation,), 0.8)
+        short = Short("a vehicle", citation)
+        return Answer(question, "answered", (sentence,), (), trace, short, probability=0.9)
+
+    def supports(self, claim, evidence):
+        self.checked.append((claim, evidence))
+        return 0.75
 
 
 def write_set(folder: Path, *records: dict) -> Path:
@@ -103,27 +119,43 @@ def ids(result: Result) -> list[str]:
     return [row.id for row in result.rows]
 
 
+def value(result: Result, group: str, name: str) -> tuple[float | None, int, int]:
+    figure = result.figures[group][name]
+    return figure.value, figure.n, figure.missing
+
+
 def test_figures(questions):
     archive = FakeArchive()
     result = run(archive, questions)
-    figures = result.figures
     # Answerable: q1 right, q2 abstained, q4 answered wrongly. Unanswerable: q3 and q5 abstained.
     assert result.abstentions == Abstentions(2, 1, 0, 2)
     # Articles: q1 rank 1, q2 rank 1, q4 rank 2.
-    assert figures["retrieval"]["article hit@1"] == Figure(pytest.approx(2 / 3), 3, 2)
-    assert figures["retrieval"]["article MRR"].value == pytest.approx((1 + 1 + 0.5) / 3)
-    assert figures["answers"]["answer contained"] == Figure(pytest.approx(1 / 3), 3, 2)
-    # q1: "kim drove vehicle" against "vehicle" is 2 * 1 / (3 + 1) = 0.5; q2 and q4 are 0.
-    assert figures["answers"]["F1"].value == pytest.approx(0.5 / 3)
-    # With the two right abstentions: (0.5 + 0 + 1 + 0 + 1) / 5.
-    assert figures["answers"]["F1, all questions"] == Figure(0.5, 5, 0)
-    assert "F1, all with answers" not in figures["answers"]
+    assert value(result, "retrieval", "article hit@1") == (pytest.approx(2 / 3), 3, 2)
+    assert value(result, "retrieval", "article MRR")[0] == pytest.approx((1 + 1 + 0.5) / 3)
+    assert value(result, "answers", "answer contained") == (pytest.approx(1 / 3), 3, 2)
+    # q1: the short answer is "a vehicle"; q2 and q4 are 0.
+    assert value(result, "answers", "EM short") == (pytest.approx(1 / 3), 3, 2)
+    # q1: "kim drove vehicle" against "vehicle" is 2 * 1 / (3 + 1) = 0.5.
+    assert value(result, "answers", "F1 whole answer")[0] == pytest.approx(0.5 / 3)
+    # With the two right abstentions: (1 + 0 + 1 + 0 + 1) / 5.
+    assert value(result, "answers", "F1 short, all questions") == (0.6, 5, 0)
+    assert "F1 short, all with answers" not in result.figures["answers"]
     # Both answered questions cite a span that touches their gold.
-    assert figures["citations"]["citation precision"] == Figure(1.0, 2, 3)
-    assert figures["abstention"]["abstention precision"] == Figure(pytest.approx(2 / 3), 3, 0)
-    assert figures["abstention"]["abstention recall"] == Figure(1.0, 2, 0)
+    gold = "citations, against gold"
+    assert value(result, gold, "citation precision, gold") == (1.0, 2, 3)
+    check = "citations, by our check"
+    assert value(result, check, "citation precision") == (1.0, 2, 0)
+    assert value(result, check, "sentence support") == (0.8, 2, 0)
+    assert archive.checked == [("Kim drove a vehicle.", "Kim drove a vehicle.")] * 2
+    assert value(result, "abstention", "abstention precision") == (pytest.approx(2 / 3), 3, 0)
+    risk = "probability and risk"
+    assert value(result, risk, "coverage") == (0.4, 5, 0)
+    assert value(result, risk, "wrong among answered") == (0.5, 2, 3)
+    # Answerable: .9, .2, .9; unanswerable: .2, .2. Of six pairs four in order, two ties: 5/6.
+    assert value(result, risk, "answerability AUROC") == (pytest.approx(5 / 6), 5, 0)
+    assert result.figures["answers"]["EM short"].low == 0.0
     assert list(result.latency) == ["search", "select", "total"]
-    assert (result.latency["search"].p50, result.latency["search"].n) == (10.0, 5)
+    assert (result.latency["search"].p50.value, result.latency["search"].p50.n) == (10.0, 5)
     assert result.models == {"llm": "fake"}
     assert (result.planned, result.resumed, result.interrupted) == (5, 0, False)
 
@@ -133,21 +165,28 @@ def test_answers_that_the_archive_lacks_are_scored_apart(tmp_path):
         "id": "1",
         "asked": "2022/06/16",
         "question": "What did Kim do?",
-        "answer": ["Kim drove a vehicle."],
+        "answer": ["a vehicle"],
         "positives": [],
     }
     figures = run(FakeArchive(), write_set(tmp_path, quiz)).figures["answers"]
-    assert figures["EM"] == Figure(None, 0, 1)
-    assert figures["EM, all questions"] == Figure(0.0, 1, 0)
-    assert figures["EM, all with answers"] == Figure(1.0, 1, 0)
+    assert figures["EM short"] == Figure(None, 0, 1)
+    assert figures["EM short, all questions"] == Figure(0.0, 1, 0)
+    assert figures["EM short, all with answers"] == Figure(1.0, 1, 0)
 
 
 def test_a_row_is_written_for_each_question(questions):
     result = run(FakeArchive(), questions)
     rows = [json.loads(line) for line in result.rows_file.read_text().splitlines()]
     assert [row["id"] for row in rows] == ["q1", "q2", "q3", "q4", "q5"]
-    assert rows[0]["citations"][0]["quote"] == "Kim drove a vehicle."
-    assert rows[0]["scores"]["citation recall"] == 1.0
+    (sentence,) = rows[0]["sentences"]
+    assert (sentence["support"], sentence["unresolved"]) == (0.8, 0)
+    assert sentence["citations"][0]["quote"] == "Kim drove a vehicle."
+    assert sentence["citations"][0]["supports"] == 0.75
+    assert (rows[0]["short"], rows[0]["probability"], rows[0]["right"]) == ("a vehicle", 0.9, True)
+    assert rows[0]["signals"] == {"similarity": 0.9}
+    assert rows[0]["checks"][0]["outcome"] == "dropped"
+    assert (rows[1]["short"], rows[1]["right"], rows[3]["right"]) == (None, None, False)
+    assert rows[0]["scores"]["citation recall, gold"] == 1.0
     assert re.fullmatch(r"mine-[0-9a-f]{12}\.jsonl", result.rows_file.name)
 
 
@@ -187,7 +226,7 @@ def test_another_configuration_has_its_own_rows(questions, change, monkeypatch):
     first = run(FakeArchive(), questions)
     archive, options = FakeArchive(), {}
     if change == "settings":
-        monkeypatch.setattr(archive, "settings", SimpleNamespace(digest="d2"))
+        monkeypatch.setattr(archive, "digest", "d2")
     elif change == "set":
         questions.write_text(questions.read_text() + "\n")
     elif change == "option":
@@ -202,9 +241,9 @@ def test_another_configuration_has_its_own_rows(questions, change, monkeypatch):
 def test_a_failed_question_is_counted_and_excluded(questions):
     result = run(FakeArchive(broken="How much rain fell?"), questions)
     assert [(row.id, row.error) for row in result.failed] == [("q2", "the model is down")]
-    assert result.figures["answers"]["F1"].n == 2
+    assert result.figures["answers"]["F1 short"].n == 2
     assert result.figures["retrieval"]["article hit@1"].n == 2
-    assert result.latency["total"].n == 4
+    assert result.latency["total"].p50.n == 4
     archive = FakeArchive()
     assert run(archive, questions).failed == ()
     assert [question for question, _, _ in archive.asked] == ["How much rain fell?"]
@@ -228,7 +267,8 @@ def test_retrieval_only(questions):
     assert archive.asked == []
     assert {row.status for row in result.rows} == {"found"}
     assert result.figures["retrieval"]["passage hit@5"].n == 3
-    assert result.figures["answers"]["F1"] == Figure(None, 0, 5)
+    assert result.figures["answers"]["F1 short"] == Figure(None, 0, 5)
+    assert result.figures["probability and risk"]["coverage"] == Figure(None, 0, 5)
     assert list(result.latency) == ["total"]
 
 
@@ -249,8 +289,10 @@ def test_the_console_table(questions):
     console = Console(file=io.StringIO(), width=100)
     print_table(result, console)
     text = console.file.getvalue()
-    for name in ("article hit@10", "F1, all questions", "citation recall", "abstention F1", "p95"):
+    for name in ("article hit@10", "F1 short, all questions", "abstention F1", "AURC", "95 %"):
         assert name in text
+    # The mean of 1 (q1), 0 (q4) and 0 (q2), and what its resamples spread over.
+    assert re.search(r"EM short\W+0\.333\W+0\.000 to 1\.000\W+3\W+1\W", text)
     assert "5 of 5 questions asked" in text
     assert "1 failed and are in no figure: the model is down" in text
 
@@ -259,7 +301,7 @@ def test_a_missing_figure_is_a_dash(questions):
     result = run(FakeArchive(), questions, retrieval_only=True)
     console = Console(file=io.StringIO(), width=100)
     print_table(result, console)
-    assert re.search(r"citation recall\W+-\W+0\W+5", console.file.getvalue())
+    assert re.search(r"citation recall, gold\W+-\W+0\W+5", console.file.getvalue())
     page = write_html(result, questions.parent / "out").read_text()
     assert '<td class="number">-</td>' in page
 
@@ -272,7 +314,9 @@ def test_json(questions):
     assert values["options"]["limit"] == 4
     assert values["settings_digest"] == "d1"
     assert values["models"] == {"llm": "fake"}
-    assert values["figures"]["answers"]["F1"].keys() == {"value", "n", "missing"}
+    assert values["figures"]["answers"]["F1 short"].keys() == {
+        *("value", "n", "missing", "low", "high")
+    }
     assert values["rows"] == 4
 
 
@@ -282,9 +326,11 @@ def test_the_page_escapes_what_it_shows_and_requests_nothing(questions):
     assert "<script" not in page
     assert "&lt;script&gt;" in page
     assert "{{ 7 * 7 }}" in page
+    assert "dropped: Kim drove a tank. (tank is not there)" in page
+    assert "0.000 to 1.000" in page
     assert not re.search(r"""(src|href|action)\s*=\s*["']?(https?:|//)|url\(\s*["']?[^#"']""", page)
     drawings = re.findall(r"<svg.*?</svg>", page, re.DOTALL)
-    assert len(drawings) == 4
+    assert len(drawings) == 6
     for drawing in drawings:
         ElementTree.fromstring(drawing)
     again = write_html(result, questions.parent / "again").read_text()

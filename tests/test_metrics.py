@@ -6,8 +6,8 @@ from importlib.util import find_spec
 import pytest
 
 from eval import metrics
-from eval.metrics import Abstentions, Figure
-from rag import Article, NewsragError, RankedPassage
+from eval.gold import Question
+from rag import Answer, Article, Citation, NewsragError, RankedPassage, Sentence, Short, Trace
 
 
 def article(name: str, text: str = "x" * 100) -> Article:
@@ -63,41 +63,114 @@ def test_contains_wants_whole_words():
     assert not metrics.contains("It counted 1100 tests.", ["100 tests"])
     assert not metrics.contains("Anything.", ["The", "!"])
     assert not metrics.contains("Anything.", [])
+    assert not metrics.contains("There was no answer.", ["No.", "yes"])
 
 
-def test_answer_scores_of_an_answer_to_an_answerable_question():
-    scores = metrics.answer_scores("It was Ford.", ["Ford"], answerable=True)
-    # 3 words against 1, 1 shared: F1 = 2 * 1 / (3 + 1) = 0.5.
+STORY = article("a", "It was a blue Ford. Nobody saw it.")
+
+
+def question(*answers: str, answerable: bool = True, **gold: object) -> Question:
+    values = {"gold_articles": (), "gold_spans": (), "as_of": None, "history": (), "kind": "fact"}
+    return Question("q", "Which car?", answers, answerable=answerable, **(values | gold))
+
+
+def answer(text: str = "", short: str = "") -> Answer:
+    """An answer that cites the first sentence of the story; without a text an abstention."""
+    citation = Citation(STORY, 0, 19)
+    return Answer(
+        "Which car?",
+        "answered" if text else "abstained",
+        (Sentence(text, (citation,), 1.0),) if text else (),
+        (),
+        Trace(),
+        Short(short, citation) if short else None,
+    )
+
+
+def test_answer_scores_are_those_of_the_short_answer():
+    scores = metrics.answer_scores(question("Ford"), answer("It was a Ford.", "blue Ford"))
+    # Short: 2 words against 1, 1 shared: F1 = 2 * 1 / (2 + 1). Whole, without "a": "it was ford",
+    # 3 words against 1: 2 * 1 / (3 + 1) = 0.5.
     assert scores == {
-        "EM": 0.0,
-        "F1": 0.5,
+        "EM short": 0.0,
+        "F1 short": pytest.approx(2 / 3),
+        "has a short answer": 1.0,
         "answer contained": 1.0,
-        "EM, all questions": 0.0,
-        "F1, all questions": 0.5,
-        "EM, all with answers": 0.0,
-        "F1, all with answers": 0.5,
+        "F1 whole answer": 0.5,
+        "EM short, all questions": 0.0,
+        "F1 short, all questions": pytest.approx(2 / 3),
+        "EM short, all with answers": 0.0,
+        "F1 short, all with answers": pytest.approx(2 / 3),
     }
+
+
+def test_an_answer_without_a_short_one_scores_0():
+    scores = metrics.answer_scores(question("Ford"), answer("Ford"))
+    assert scores["EM short"] == scores["F1 short"] == scores["has a short answer"] == 0.0
+    assert scores["EM short, all questions"] == 0.0
+    assert scores["answer contained"] == scores["F1 whole answer"] == 1.0
 
 
 def test_an_abstention_scores_0_where_there_is_an_answer():
     # Normalisation leaves nothing of "A": no match with the empty text of an abstention.
-    scores = metrics.answer_scores(None, ["A"], answerable=True)
+    scores = metrics.answer_scores(question("A"), answer())
+    # An abstention is no answer that could have a short one; nothing cannot be sought in a text.
+    assert scores.pop("has a short answer") is scores.pop("answer contained") is None
     assert set(scores.values()) == {0.0}
+    assert metrics.answer_scores(question("Ford"), answer())["answer contained"] == 0.0
 
 
-@pytest.mark.parametrize(("text", "expected"), [(None, 1.0), ("Ford", 0.0)])
-def test_answer_scores_of_an_unanswerable_question(text, expected):
-    scores = metrics.answer_scores(text, [], answerable=False)
-    assert scores["EM"] is scores["F1"] is scores["answer contained"] is None
-    assert scores["EM, all questions"] == scores["F1, all questions"] == expected
-    assert scores["EM, all with answers"] is scores["F1, all with answers"] is None
+@pytest.mark.parametrize(("given", "expected"), [(answer(), 1.0), (answer("Ford", "Ford"), 0.0)])
+def test_answer_scores_of_an_unanswerable_question(given, expected):
+    scores = metrics.answer_scores(question(answerable=False), given)
+    assert scores["EM short"] is scores["F1 short"] is scores["answer contained"] is None
+    assert scores["F1 whole answer"] is None
+    assert scores["EM short, all questions"] == scores["F1 short, all questions"] == expected
+    assert scores["EM short, all with answers"] is None
 
 
 def test_an_unanswerable_question_with_a_known_answer_counts_among_all_with_answers():
-    scores = metrics.answer_scores("Ford", ["Ford"], answerable=False)
-    assert scores["EM"] is None
-    assert scores["EM, all questions"] == 0.0
-    assert scores["EM, all with answers"] == 1.0
+    scores = metrics.answer_scores(question("Ford", answerable=False), answer("Ford", "Ford"))
+    assert scores["EM short"] is None
+    assert scores["EM short, all questions"] == 0.0
+    assert scores["EM short, all with answers"] == 1.0
+
+
+def test_a_verdict_is_not_sought_in_the_whole_answer():
+    scores = metrics.answer_scores(question("no"), answer("There was no car.", "No"))
+    assert (scores["EM short"], scores["answer contained"]) == (1.0, None)
+
+
+def test_sentences_as_answers_have_no_exact_match():
+    scores = metrics.answer_scores(question("It was a Ford.", phrases=False), answer("A Ford."))
+    # "ford" against "it was ford": 2 * 1 / (1 + 3) = 0.5.
+    assert scores.pop("F1 whole answer") == 0.5
+    assert set(scores.values()) == {None}
+
+
+@pytest.mark.parametrize(
+    ("asked", "given", "right"),
+    [
+        (question("Ford"), answer(), None),
+        (question(answerable=False), answer("Ford."), False),
+        (question("Ford", answerable=False), answer("Ford."), False),
+        # "ford" of "blue ford": F1 = 2 * 1 / (1 + 2) = 2/3; of "dark blue ford car" 2/5.
+        (question("Ford"), answer("It is not said.", "blue Ford"), True),
+        (question("Ford"), answer("It is not said.", "dark blue Ford car"), False),
+        (question("Ford"), answer("After a long search it was a Ford.", "a long search"), True),
+        (question("no"), answer("There was no car.", "yes"), False),
+        (question("no"), answer("Nobody saw it.", "no"), True),
+        (question("red Ford"), answer("Ford."), True),  # Without a short answer: F1 = 2/3.
+        (question("red Ford"), answer("Perhaps it was a Ford."), False),  # F1 = 2 * 1 / (2 + 4)
+        (question("Long.", phrases=False, gold_spans=(("a", 10, 25),)), answer("Short."), True),
+        (question("Long.", phrases=False, gold_spans=(("a", 19, 25),)), answer("Long."), False),
+        (question("Long.", phrases=False, gold_articles=("a",)), answer("Short."), True),
+        (question("Long.", phrases=False, gold_articles=("b",)), answer("Long."), False),
+        (question("Long.", phrases=False), answer("Long."), None),
+    ],
+)
+def test_is_right(asked, given, right):
+    assert metrics.is_right(asked, given) is right
 
 
 def test_spans_overlap_when_they_share_a_character():
@@ -111,17 +184,20 @@ def test_citation_precision_and_recall():
     citations = [("a", 0, 15), ("a", 15, 30), ("c", 0, 5), ("a", 20, 50)]
     # The first two citations touch a gold span: 2/4. Of the gold only ("a", 10, 20) is cited: 1/3.
     scores = metrics.citation_scores(citations, gold)
-    assert scores == {"citation precision": 0.5, "citation recall": pytest.approx(1 / 3)}
+    assert scores == {
+        "citation precision, gold": 0.5,
+        "citation recall, gold": pytest.approx(1 / 3),
+    }
 
 
 def test_citations_that_cannot_be_scored():
     assert metrics.citation_scores([("a", 0, 1)], []) == {
-        "citation precision": None,
-        "citation recall": None,
+        "citation precision, gold": None,
+        "citation recall, gold": None,
     }
     assert metrics.citation_scores([], [("a", 0, 1)]) == {
-        "citation precision": None,
-        "citation recall": 0.0,
+        "citation precision, gold": None,
+        "citation recall, gold": 0.0,
     }
 
 
@@ -174,44 +250,6 @@ def test_passage_scores():
     assert list(metrics.passage_scores(11).values()) == [0.0, 0.0, 0.0]
     assert list(metrics.passage_scores(None).values()) == [0.0, 0.0, 0.0]
     assert list(metrics.passage_scores(2)) == ["passage hit@1", "passage hit@5", "passage hit@10"]
-
-
-def test_the_mean_leaves_missing_values_out_and_counts_them():
-    # (1 + 0 + 0.5) / 3 = 0.5; with None as zero it would be 0.3.
-    assert metrics.mean([1.0, None, 0.0, 0.5, None]) == Figure(0.5, 3, 2)
-    assert metrics.mean([None]) == Figure(None, 0, 1)
-    assert metrics.mean([]) == Figure(None, 0, 0)
-
-
-def test_abstention_scores():
-    # Abstained 6 times, 4 of them rightly: precision 4/6. 4 of 10 unanswerable: recall 4/10.
-    # F1 = 2 * 4 / (6 + 10) = 0.5; 6 + 10 - 4 = 12 questions are in one or the other.
-    scores = metrics.abstention_scores(Abstentions(30, 2, 6, 4))
-    assert scores == {
-        "abstention precision": Figure(pytest.approx(2 / 3), 6, 0),
-        "abstention recall": Figure(0.4, 10, 0),
-        "abstention F1": Figure(0.5, 12, 0),
-    }
-
-
-def test_abstention_scores_that_do_not_exist():
-    never = metrics.abstention_scores(Abstentions(5, 0, 3, 0))
-    assert never["abstention precision"] == Figure(None, 0, 0)
-    assert never["abstention recall"].value == never["abstention F1"].value == 0.0
-    all_answerable = metrics.abstention_scores(Abstentions(5, 2, 0, 0))
-    assert {figure.value for figure in all_answerable.values()} == {None}
-
-
-def test_percentile():
-    # Five values: places 0 to 4; 50 % is place 2, 95 % is place 3.8: 40 + 0.8 * (100 - 40) = 88.
-    values = [100.0, 10.0, 40.0, 20.0, 30.0]
-    assert metrics.percentile(values, 50) == 30.0
-    assert metrics.percentile(values, 95) == pytest.approx(88.0)
-    assert metrics.percentile(values, 100) == 100.0
-    assert metrics.percentile([7.0], 95) == 7.0
-    with pytest.raises(ValueError, match="at least one"):
-        metrics.percentile([], 50)
-    assert metrics.latency(values) == metrics.Latency(30.0, pytest.approx(88.0), 5)
 
 
 def test_a_missing_extra_names_its_install_command(monkeypatch):
