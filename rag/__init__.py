@@ -1,5 +1,6 @@
 """newsrag: ask a news archive; every sentence of an answer carries the passage that supports it."""
 
+from rag.abstain import Calibration, fit_calibration
 from rag.archive import Archive
 from rag.errors import (
     ArchiveError,
@@ -39,6 +40,7 @@ __all__ = [
     "ArchiveStatus",
     "Article",
     "ArticleNotFoundError",
+    "Calibration",
     "Check",
     "Citation",
     "Event",
@@ -56,5 +58,6 @@ __all__ = [
     "Short",
     "SourceError",
     "Trace",
+    "fit_calibration",
     "load_settings",
 ]

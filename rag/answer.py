@@ -11,9 +11,9 @@ from importlib import resources
 
 import jinja2
 
+from rag.evidence import EvidenceSentence
 from rag.models import LLM, Message
 from rag.passages import split_sentences
-from rag.retrieve import EvidenceSentence
 
 MAX_ANSWER_TOKENS = 160
 _MAX_EVIDENCE_CHARACTERS = 400
@@ -24,7 +24,7 @@ _MARKERS = re.compile(
 _UNFINISHED_MARKER = re.compile(r"\s*\[[\d\s,;]*$")
 _EDGES = " .;,-*[\n"
 _NO_ANSWER = "NO ANSWER"
-_PROMPTS = ("answer.system.txt", "answer.user.txt")
+_PROMPTS = ("answer.system.txt", "answer.user.txt", "rewrite.user.txt")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,14 +38,17 @@ class Draft:
     numbers: tuple[int, ...]
 
 
-def write(llm: LLM, query: str, evidence: Sequence[EvidenceSentence]) -> Generator[Draft]:
+def write(
+    llm: LLM, query: str, evidence: Sequence[EvidenceSentence], again: bool = False
+) -> Generator[Draft]:
     """Draft sentences, each as soon as the model has finished it; none if the model declines.
 
-    Raises `LLMError`.
+    `again` asks for words closer to the evidence, after a draft that it did not support. Raises
+    `LLMError`.
     """
     reply = ""
     given = 0
-    for piece in llm.stream(messages(query, evidence), MAX_ANSWER_TOKENS):
+    for piece in llm.stream(messages(query, evidence, again), MAX_ANSWER_TOKENS):
         reply += piece
         complete = _segments(reply)[:-1]
         for text, numbers in complete[given:]:
@@ -58,13 +61,20 @@ def write(llm: LLM, query: str, evidence: Sequence[EvidenceSentence]) -> Generat
         yield Draft("", rest[0][1])
 
 
-def messages(query: str, evidence: Sequence[EvidenceSentence]) -> list[Message]:
+def messages(
+    query: str, evidence: Sequence[EvidenceSentence], again: bool = False
+) -> list[Message]:
     """The prompt: one line per evidence sentence, so that no text can pose as another line."""
     lines = [" ".join(e.text.split())[:_MAX_EVIDENCE_CHARACTERS] for e in evidence]
-    system, user = _PROMPTS
+    system, first, second = _PROMPTS
     return [
         ("system", _template(system).render()),
-        ("user", _template(user).render(sentences=lines, question=" ".join(query.split()))),
+        (
+            "user",
+            _template(second if again else first).render(
+                sentences=lines, question=" ".join(query.split())
+            ),
+        ),
     ]
 
 

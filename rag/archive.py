@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+import hashlib
+from collections.abc import Callable, Iterator
 from datetime import date
 from pathlib import Path
 from types import TracebackType
@@ -13,34 +12,29 @@ from typing import TYPE_CHECKING, Self
 
 from rag import answer as writing
 from rag import verify
-from rag.errors import ArchiveError, LLMError
+from rag.abstain import Calibration, load_calibration, save_calibration
+from rag.errors import ArchiveError
+from rag.inquiry import Tools, inquire
 from rag.models import LLM, Embedder, SentenceTransformerEmbedder, make_llm
-from rag.retrieve import EvidenceSentence, Scope, condense, search, select
+from rag.reader import make_reader
+from rag.retrieve import Scope, nearest, search
 from rag.settings import Settings, load_settings
 from rag.store import Store
 from rag.types import (
     Answer,
     ArchiveStatus,
     Article,
-    Check,
     Event,
-    Evidence,
     History,
     IngestReport,
     RankedPassage,
-    Sentence,
-    Status,
-    Trace,
 )
 
 if TYPE_CHECKING:
     from llama_index.core.query_engine import CustomQueryEngine
     from llama_index.core.retrievers import BaseRetriever
 
-_QUOTED = "The evidence is quoted instead."
-
-EVIDENCE_POOL = 10
-"""Passages that an answer carries."""
+    from rag.llamaindex import PlainCitationEngine
 
 
 class Archive:
@@ -54,6 +48,10 @@ class Archive:
         self._store = store
         self._embedder = embedder
         self._llm = llm
+        self._reader = make_reader(settings)
+        from rag.support import SupportModel
+
+        self._support = SupportModel()
 
     @classmethod
     def open(
@@ -127,6 +125,13 @@ class Archive:
         with self._store.writing():
             self._store.delete(article_id)
 
+    @property
+    def digest(self) -> str:
+        """A short hash of what answers depend on beside the articles: settings, calibration."""
+        calibration = load_calibration(self._store.folder)
+        values = f"{self.settings.digest} {calibration} {writing.prompt_hashes()}"
+        return hashlib.sha256(values.encode()).hexdigest()[:12]
+
     def status(self) -> ArchiveStatus:
         """What the archive holds."""
         return self._store.status()
@@ -155,7 +160,8 @@ class Archive:
         """
         scope = Scope(as_of or date.today(), since, until, source)
         vector = self._embedder.encode([question])[0]
-        return search(self._store, self.settings, question, vector, k, scope)
+        found = search(self._store, self.settings, self._reader, question, vector, k, scope)
+        return [one.passage for one in found]
 
     def ask(
         self,
@@ -207,25 +213,27 @@ class Archive:
         The arguments are those of `ask`. Closing the iterator stops the language model.
         """
         scope = Scope(as_of or date.today(), since, until, source)
-        run = _Run(self.settings, self._embedder.name, self._llm.name if wording else None)
-        query = condense(question, history)
-        with run.stage("embed"):
-            vector = self._embedder.encode([query])[0]
-        with run.stage("search"):
-            found = search(self._store, self.settings, query, vector, EVIDENCE_POOL, scope)
-            passages = tuple(found)
-        with run.stage("select"):
-            evidence = select(self._store, self._embedder, query, vector, passages)
-        quotes = verify.quotes(evidence) if verify.answerable(evidence) else ()
-        yield Evidence(query, passages, quotes)
-        sentences: list[Sentence] = []
-        if quotes and wording:
-            for sentence in run.word(self._llm, query, evidence):
-                sentences.append(sentence)
-                yield sentence
-        shown = tuple(sentences) or (() if run.gives_up(evidence) else quotes)
-        status: Status = "answered" if shown else "abstained"
-        yield Answer(question, status, shown, passages, run.trace(query))
+        yield from inquire(self._tools(), question, history, scope, wording)
+
+    def supports(self, claim: str, evidence: str) -> float:
+        """The probability, in 0..1, that the evidence supports the claim; both are plain text."""
+        return verify.supports(self._support, claim, evidence)
+
+    def save_calibration(self, calibration: Calibration) -> None:
+        """Decide with this calibration from now on; it is kept in the archive."""
+        with self._store.writing():
+            save_calibration(calibration, self._store.folder)
+
+    def _tools(self) -> Tools:
+        return Tools(
+            store=self._store,
+            settings=self.settings,
+            embedder=self._embedder,
+            llm=self._llm,
+            reader=self._reader,
+            support=self._support,
+            calibration=load_calibration(self._store.folder),
+        )
 
     # -- llama-index --------------------------------------------------------------------------
 
@@ -241,74 +249,16 @@ class Archive:
 
         return ArchiveQueryEngine(archive=self, wording=wording)
 
+    def as_citation_engine(self, k: int = 3) -> PlainCitationEngine:
+        """llama-index's own `CitationQueryEngine` on the same vectors and model, to compare with.
 
-class _Run:
-    """One question's way through the pipeline: stages are timed, drafts are checked."""
-
-    def __init__(self, settings: Settings, embedding_model: str, llm: str | None) -> None:
-        self._settings = settings.digest
-        self._models = {"embedding": embedding_model} | ({"llm": llm} if llm else {})
-        self._timings: dict[str, float] = {}
-        self._notes: list[str] = []
-        self._checks: list[Check] = []
-        self._drafts: int | None = None
-
-    @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
-        started = time.perf_counter()
-        try:
-            yield
-        finally:
-            passed = (time.perf_counter() - started) * 1000
-            self._timings[name] = self._timings.get(name, 0.0) + passed
-
-    def word(
-        self, llm: LLM, query: str, evidence: Sequence[EvidenceSentence]
-    ) -> Iterator[Sentence]:
-        """The model's sentences that hold. One that fails leaves a note."""
-        count = shown = 0
-        with closing(writing.write(llm, query, evidence)) as drafts:
-            while True:
-                with self.stage("write"):
-                    try:
-                        draft = next(drafts, None)
-                    except LLMError as error:
-                        instead = "The answer ends early." if shown else _QUOTED
-                        self._notes.append(f"{_sentence(str(error))} {instead}")
-                        return
-                if draft is None:
-                    break
-                count += 1
-                with self.stage("verify"):
-                    verdict = verify.check(draft, evidence, query)
-                if verdict.sentence is not None:
-                    shown += 1
-                    self._checks.append(Check(draft.text, "kept", verdict.sentence.support))
-                    yield verdict.sentence
-                else:
-                    self._checks.append(Check(draft.text, "dropped", 0.0, verdict.reason))
-        self._drafts = count
-
-    def gives_up(self, evidence: Sequence[EvidenceSentence]) -> bool:
-        """Whether a model that was asked, and wrote nothing that holds, speaks against an answer.
-
-        It declined, or its words did not hold on evidence that is not close to the question.
+        It takes the `k` nearest passages. Raises `LLMError` when there is no language model.
         """
-        if self._drafts is None:
-            return False
-        return self._drafts == 0 or not verify.answerable(evidence, unworded=True)
+        from rag.llamaindex import DenseRetriever, PlainCitationEngine
 
-    def trace(self, query: str) -> Trace:
-        return Trace(
-            query=query,
-            settings=self._settings,
-            prompts=writing.prompt_hashes(),
-            models=self._models,
-            timings=self._timings,
-            notes=tuple(self._notes),
-            checks=tuple(self._checks),
-        )
+        return PlainCitationEngine(DenseRetriever(self, k), self._llm.client())
 
-
-def _sentence(text: str) -> str:
-    return f"{text[:1].upper()}{text[1:]}."
+    def nearest(self, question: str, k: int = 10) -> list[RankedPassage]:
+        """The `k` passages nearest to the question by vector alone, nearest first."""
+        vector = self._embedder.encode([question])[0]
+        return nearest(self._store, vector, k)

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import json
-import unicodedata
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.text import Text
 from typer.core import TyperGroup
 
 from rag.errors import NewsragError, SettingsError
+from rag.printing import AnswerPrinter, console, errors, plain
 
 if TYPE_CHECKING:
     from rag.archive import Archive
-    from rag.types import Answer, Citation, IngestReport, Sentence
+    from rag.types import IngestReport
 
 
 class _Group(TyperGroup):
@@ -27,7 +26,7 @@ class _Group(TyperGroup):
         try:
             return super().invoke(ctx)
         except NewsragError as error:
-            _errors().print(_plain(f"error: {error}"), style="red")
+            errors().print(plain(f"error: {error}"), style="red")
             raise typer.Exit(1) from error
 
 
@@ -66,12 +65,12 @@ def ingest(
     from rag.progress import ingest_with_progress
 
     with _open(archive, create=True) as opened:
-        report, interrupted = ingest_with_progress(opened, paths, _errors())
+        report, interrupted = ingest_with_progress(opened, paths, errors())
     for failure in report.failures:
-        _errors().print(_plain(str(failure)), style="yellow")
-    _console().print(_plain(_summary(report)))
+        errors().print(plain(str(failure)), style="yellow")
+    console().print(plain(_summary(report)))
     if interrupted:
-        _errors().print("Interrupted. The same command continues from here.")
+        errors().print("Interrupted. The same command continues from here.")
         raise typer.Exit(130)
     if report.failures:
         raise typer.Exit(1)
@@ -100,8 +99,8 @@ def status(archive: ArchiveOption = DEFAULT_ARCHIVE, as_json: JsonOption = False
         ("embedding model", held.embedding_model),
         ("size", f"{held.size_bytes / 1e6:,.1f} MB"),
     ):
-        table.add_row(name, _plain(value))
-    _console().print(table)
+        table.add_row(name, plain(value))
+    console().print(table)
 
 
 @app.command()
@@ -116,12 +115,12 @@ def show(
     if as_json:
         typer.echo(json.dumps(found.to_dict(), ensure_ascii=False))
         return
-    console = _console()
-    console.print(_plain(found.title), style="bold")
+    screen = console()
+    screen.print(plain(found.title), style="bold")
     line = [found.source, found.published.isoformat() if found.published else None, found.url]
-    console.print(_plain(" · ".join(part for part in line if part)), style="dim")
-    console.print()
-    console.print(_plain(found.text))
+    screen.print(plain(" · ".join(part for part in line if part)), style="dim")
+    screen.print()
+    screen.print(plain(found.text))
 
 
 @app.command()
@@ -132,7 +131,7 @@ def delete(
     """Remove an article from the archive."""
     with _open(archive) as opened:
         opened.delete(article)
-    _console().print(_plain(f"Deleted {article}."))
+    console().print(plain(f"Deleted {article}."))
 
 
 @app.command()
@@ -155,7 +154,7 @@ def ask(
 
     days = (_day("--as-of", as_of), _day("--since", since), _day("--until", until))
     with _open(archive, model=model, model_name=model_name) as opened:
-        printer = _AnswerPrinter(_console())
+        printer = AnswerPrinter(console())
         for event in opened.stream(question, (), *days, source, wording=not no_llm):
             if isinstance(event, Sentence) and not as_json:
                 printer.sentence(event)
@@ -183,42 +182,65 @@ def chat(
             port=port,
             open_browser=not no_browser,
             wording=not no_llm,
-            started=lambda url: _console().print(_plain(f"The chat is at {url} (Ctrl-C ends it)")),
+            started=lambda url: console().print(plain(f"The chat is at {url} (Ctrl-C ends it)")),
         )
+
+
+SetArgument = Annotated[
+    Path, typer.Argument(metavar="SET", help="A question set, or a set of claims with evidence.")
+]
+LimitOption = Annotated[int | None, typer.Option(help="Take a sample of this many questions.")]
+SeedOption = Annotated[int, typer.Option(help="Which sample.")]
+OutOption = Annotated[Path, typer.Option(help="Where results are written.")]
 
 
 @app.command(name="eval")
 def evaluate(
-    question_set: Annotated[Path, typer.Argument(metavar="SET", help="A question set.")],
+    question_set: SetArgument,
     archive: ArchiveOption = DEFAULT_ARCHIVE,
-    limit: Annotated[int | None, typer.Option(help="Ask a sample of this many questions.")] = None,
-    seed: Annotated[int, typer.Option(help="Which sample.")] = 0,
+    limit: LimitOption = None,
+    seed: SeedOption = 0,
     no_dates: Annotated[bool, typer.Option(help="Ask without the questions' dates.")] = False,
     retrieval_only: Annotated[bool, typer.Option(help="Only search; do not answer.")] = False,
+    against: Annotated[
+        bool, typer.Option("--compare", help="Also ask llama-index's plain CitationQueryEngine.")
+    ] = False,
     ingest_set: Annotated[
         bool, typer.Option("--ingest", help="First ingest the articles that the set brings along.")
     ] = False,
-    out: Annotated[Path, typer.Option(help="Where results are written.")] = Path("eval-results"),
+    out: OutOption = Path("eval-results"),
     no_llm: NoLlmOption = False,
     model: ModelOption = None,
     model_name: ModelNameOption = None,
 ) -> None:
     """Measure retrieval, answers, citations, abstention and latency on a question set.
 
-    Running it again continues an interrupted run.
+    On a set of claims with evidence, the support check is measured. Running it again continues an
+    interrupted run.
     """
-    from eval.datasets import newsqa_articles
-    from eval.report import print_table, write_html, write_json
-    from eval.run import evaluate as run
+    from eval import report, run, support
+    from eval.compare import compare
 
+    if against and (no_llm or retrieval_only):
+        raise SettingsError("--compare needs the language model: leave out the other option")
+    screen = console()
     with _open(archive, create=ingest_set, model=model, model_name=model_name) as opened:
+        if support.is_support_set(question_set):
+            claims = support.evaluate_support(opened, question_set, limit=limit, seed=seed)
+            support.print_support(claims, screen)
+            _written(screen, support.write_support(claims, out))
+            return
         if ingest_set:
-            from rag.progress import ingest_with_progress
-
-            _, interrupted = ingest_with_progress(opened, newsqa_articles(question_set), _errors())
-            if interrupted:
-                raise typer.Exit(130)
-        result = run(
+            _ingest_set(opened, question_set)
+        if against:
+            both = compare(
+                opened, question_set, out=out, limit=limit, seed=seed, dates=not no_dates
+            )
+            report.print_comparison(both, screen)
+            _written(screen, report.write_comparison_json(both, out))
+            _written(screen, report.write_comparison_html(both, out))
+            return
+        result = run.evaluate(
             opened,
             question_set,
             limit=limit,
@@ -228,46 +250,60 @@ def evaluate(
             retrieval_only=retrieval_only,
             out=out,
         )
-    console = _console()
-    print_table(result, console)
-    for path in (write_json(result, out), write_html(result, out)):
-        console.print(_plain(f"Written: {path}"))
+    report.print_table(result, screen)
+    _written(screen, report.write_json(result, out))
+    _written(screen, report.write_html(result, out))
 
 
-class _AnswerPrinter:
-    """Prints sentences as they come, and the sources at the end."""
+@app.command()
+def calibrate(
+    question_set: Annotated[Path, typer.Argument(metavar="SET", help="A question set.")],
+    archive: ArchiveOption = DEFAULT_ARCHIVE,
+    limit: LimitOption = None,
+    seed: SeedOption = 0,
+    out: OutOption = Path("eval-results"),
+    no_llm: NoLlmOption = False,
+    model: ModelOption = None,
+    model_name: ModelNameOption = None,
+) -> None:
+    """Refit when to answer and when to refuse, on questions of your own.
 
-    def __init__(self, console: Console) -> None:
-        self._console = console
-        self._numbers: dict[Citation, int] = {}
+    The questions are asked without refusals, so that each shows whether its answer is right.
+    """
+    from dataclasses import replace
 
-    def sentence(self, sentence: Sentence) -> None:
-        line = _plain(sentence.text)
-        for citation in sentence.citations:
-            number = self._numbers.setdefault(citation, len(self._numbers) + 1)
-            line.append(f" [{number}]", style="cyan")
-        self._console.print(line)
+    from eval.calibrate import calibrate as fit
+    from eval.calibrate import print_calibration
+    from rag import fit_calibration
+    from rag.archive import Archive
+    from rag.settings import load_settings
 
-    def finish(self, answer: Answer) -> None:
-        from rag.types import byline
+    settings = load_settings(None, model=model, model_name=model_name)
+    with Archive.open(archive, replace(settings, accepted_error=1.0), create=False) as opened:
+        report = fit(
+            opened,
+            question_set,
+            fit=fit_calibration,
+            accepted_error=settings.accepted_error,
+            limit=limit,
+            seed=seed,
+            wording=not no_llm,
+            out=out,
+        )
+    print_calibration(report, console())
 
-        if answer.status == "answered" and not self._numbers:
-            for sentence in answer.sentences:
-                self.sentence(sentence)
-        self._console.print()
-        if answer.status == "abstained":
-            self._console.print("The archive does not say.", style="bold")
-            if answer.passages:
-                self._console.print("The closest passages, none of which answers:")
-            for line in list(dict.fromkeys(byline(p.article) for p in answer.passages))[:5]:
-                self._console.print(_plain(f"  - {line}"))
-        for citation, number in self._numbers.items():
-            heading = _plain(f"[{number}] {byline(citation.article)} ({citation.article.id})")
-            heading.stylize("cyan")
-            self._console.print(heading)
-            self._console.print(_plain(f"    {' '.join(citation.quote.split())}"))
-        for note in answer.trace.notes:
-            _errors().print(_plain(f"note: {note}"), style="yellow")
+
+def _ingest_set(opened: Archive, question_set: Path) -> None:
+    from eval.datasets import articles_of
+    from rag.progress import ingest_with_progress
+
+    _, interrupted = ingest_with_progress(opened, articles_of(question_set), errors())
+    if interrupted:
+        raise typer.Exit(130)
+
+
+def _written(screen: Console, path: Path) -> None:
+    screen.print(plain(f"Written: {path}"))
 
 
 def _open(folder: Path, create: bool = False, **flags: str | None) -> Archive:
@@ -295,21 +331,6 @@ def _summary(report: IngestReport) -> str:
         f"{len(report.failures):,} failed; {report.passages:,} passages in "
         f"{report.seconds:,.1f} s ({rate:,.0f} a second)"
     )
-
-
-def _plain(text: str) -> Text:
-    """Text from outside, without what a terminal would obey: control and direction characters."""
-    return Text(
-        "".join(c if c == "\n" or unicodedata.category(c)[0] != "C" else "\ufffd" for c in text)
-    )
-
-
-def _console() -> Console:
-    return Console(soft_wrap=True, highlight=False)
-
-
-def _errors() -> Console:
-    return Console(stderr=True, soft_wrap=True, highlight=False)
 
 
 if __name__ == "__main__":

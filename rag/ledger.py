@@ -314,6 +314,15 @@ class Ledger:
             ),
         )
 
+    def period(self, first: int, last: int, source: str | None) -> tuple[int, int, int]:
+        """(articles, earliest, latest day) of current articles with a day in `first`..`last`."""
+        query = (
+            "SELECT count(*), coalesce(min(nullif(day, 0)), 0), coalesce(max(day), 0)"
+            " FROM articles WHERE state = 'current' AND day BETWEEN ? AND ?"
+            " AND (? IS NULL OR source = ?)"
+        )
+        return cast(tuple[int, int, int], self._rows(query, (first, last, source, source))[0])
+
     def version(self) -> int:
         """A number that changes whenever another connection has changed the file."""
         return cast(int, self._rows("PRAGMA data_version")[0][0])
@@ -325,8 +334,7 @@ class Ledger:
 
     def undated(self) -> int:
         """The number of current articles without a date."""
-        query = "SELECT count(*) FROM articles WHERE state = 'current' AND day = 0"
-        return cast(int, self._rows(query)[0][0])
+        return self.period(0, 0, None)[0]
 
     def sources(self) -> dict[str, int]:
         """Articles per outlet, most first."""

@@ -1,17 +1,24 @@
-"""The pipeline as the parts that llama-index users plug together."""
+"""The pipeline as the parts that llama-index users plug together, and a plain engine beside it."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from llama_index.core.base.response.schema import Response
-from llama_index.core.query_engine import CustomQueryEngine
+from llama_index.core.query_engine import CitationQueryEngine, CustomQueryEngine
 from llama_index.core.retrievers import BaseRetriever
 from llama_index.core.schema import NodeWithScore, QueryBundle, TextNode
 
+from rag.errors import LLMError
+
 if TYPE_CHECKING:
+    from llama_index.llms.openai_like import OpenAILike
+
     from rag.archive import Archive
     from rag.types import Citation, RankedPassage
+
+_MAX_TOKENS = 256
+"""Tokens of the plain engine's answer; without a bound, a small model may not end."""
 
 
 class ArchiveRetriever(BaseRetriever):
@@ -41,6 +48,36 @@ class ArchiveQueryEngine(CustomQueryEngine):
         return Response(response=answer.text, source_nodes=nodes, metadata=answer.to_dict())
 
 
+class DenseRetriever(BaseRetriever):
+    """The nearest passages by vector alone, as a vector store index of llama-index returns them."""
+
+    def __init__(self, archive: Archive, k: int) -> None:
+        self._archive = archive
+        self._k = k
+        super().__init__()
+
+    def _retrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
+        passages = self._archive.nearest(query_bundle.query_str, self._k)
+        return [NodeWithScore(node=_node(p), score=p.score) for p in passages]
+
+
+class PlainCitationEngine:
+    """llama-index's `CitationQueryEngine` with its own prompt, to compare with."""
+
+    def __init__(self, retriever: BaseRetriever, client: OpenAILike) -> None:
+        bounded = client.model_copy(update={"max_tokens": _MAX_TOKENS})
+        self._engine = CitationQueryEngine(retriever, llm=bounded)
+
+    def query(self, question: str) -> Response:
+        """Its response; the source nodes are in the order of their numbers. Raises `LLMError`."""
+        import openai
+
+        try:
+            return cast(Response, self._engine.query(question))
+        except (openai.OpenAIError, ValueError) as error:
+            raise LLMError(f"the plain citation engine got no answer: {error}") from error
+
+
 def _node(span: RankedPassage | Citation) -> TextNode:
     article = span.article
     return TextNode(
@@ -50,6 +87,8 @@ def _node(span: RankedPassage | Citation) -> TextNode:
         end_char_idx=span.end,
         metadata={
             "article_id": article.id,
+            "start": span.start,
+            "end": span.end,
             "title": article.title,
             "source": article.source,
             "url": article.url,

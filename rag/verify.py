@@ -1,93 +1,149 @@
 """Drafts against their evidence: what is supported is shown, with its span; the rest is not.
 
-The checks here are deterministic: words, numbers, names and negation.
+Two things must agree: the plain checks of `rag.claims`, and the support model. Neither overrules a
+finding of the other.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
 
 from rag.answer import Draft
-from rag.retrieve import EvidenceSentence, coverage
-from rag.types import Citation, Sentence
+from rag.claims import failure, is_quote
+from rag.evidence import EvidenceSentence, coverage
+from rag.types import Article, Citation, Sentence
 from rag.words import stems
 
-MIN_SUPPORT = 0.75
+MIN_SUPPORT = 0.6
+"""Of held-back news sentences, as many true as with a planted error, 98.6 % of those that pass are
+true, and 98.8 % of the true pass: see rag/weights/SUPPORT.md."""
+MIN_COVERAGE = 0.5
+"""Share of a sentence's own words, those that the question lacks, that the cited text must have."""
+
 MIN_SIMILARITY = 0.4
 MIN_SIMILARITY_UNWORDED = 0.6
 MAX_QUOTES = 3
 
-_NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
-_NAME = re.compile(r"(?<![.!?“\"'‘] )(?<!^)\b[A-Z][\w’'-]*[a-z]\w*")
-_NEGATION = re.compile(
-    r"\b(not|no|never|none|neither|nor|nobody|nothing|without|cannot|den(?:y|ies|ied|ying))\b|n[’']t\b",
-    re.IGNORECASE,
-)
+_UNSUPPORTED = "the cited text does not support it"
+
+
+class Support(Protocol):
+    """Pairs of evidence and claim into probabilities that the evidence supports the claim."""
+
+    def probabilities(self, pairs: Sequence[tuple[str, str]]) -> NDArray[np.float32]:
+        """Shape (pairs,), each in 0..1."""
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """A draft sentence after its check: a sentence to show, or the reason why not."""
+    """A draft sentence after its check: a sentence to show, or the reason why not.
+
+    `support` is that of the shown sentence, or the best that was found. `near` is the evidence
+    that a draft without support came closest to: it may be worded again from there, or quoted.
+    """
 
     sentence: Sentence | None
     reason: str = ""
+    near: EvidenceSentence | None = None
+    support: float = 0.0
 
 
-def check(draft: Draft, evidence: Sequence[EvidenceSentence], query: str) -> Verdict:
+@dataclass(frozen=True, slots=True)
+class _Attempt:
+    """A draft against some evidence sentences: its support, and what speaks against it, or ""."""
+
+    cited: tuple[EvidenceSentence, ...]
+    support: float
+    reason: str
+
+
+def check(
+    model: Support, draft: Draft, evidence: Sequence[EvidenceSentence], query: str
+) -> Verdict:
     """Tie a draft to the evidence that it names, or else to the one that supports it best.
 
     A number that names no evidence makes the sentence unsupported as it stands; other evidence
-    may still support it.
+    may still support it. The model is asked once, for all evidence.
     """
-    named = [evidence[n - 1] for n in draft.numbers if 1 <= n <= len(evidence)]
+    named = tuple(evidence[n - 1] for n in draft.numbers if 1 <= n <= len(evidence))
     if not draft.text:
         return _quote(named)
-    attempts = [named] if named and len(named) == len(draft.numbers) else []
-    attempts.extend([sentence] for sentence in evidence if [sentence] not in attempts)
-    reasons = []
-    for cited in attempts:
-        support, reason = supports(draft.text, cited, query)
-        if not reason:
-            citations = tuple(Citation(e.article, e.start, e.end) for e in cited)
-            return Verdict(Sentence(draft.text, citations, support))
-        reasons.append(reason)
-    return Verdict(None, reasons[0] if reasons else "there is no evidence")
+    if not evidence:
+        return Verdict(None, "there is no evidence")
+    first = [named] if named and len(named) == len(draft.numbers) else []
+    groups = [*first, *((sentence,) for sentence in evidence if (sentence,) not in first)]
+    attempts = _attempts(model, draft.text, groups, query)
+    nearest = sorted(attempts, key=lambda attempt: -attempt.support)
+    for attempt in (*attempts[: len(first)], *nearest):
+        if not attempt.reason:
+            citations = tuple(Citation(e.article, e.start, e.end) for e in attempt.cited)
+            sentence = Sentence(draft.text, citations, attempt.support)
+            return Verdict(sentence, support=attempt.support)
+    blamed = attempts[0] if first else nearest[0]
+    return Verdict(None, blamed.reason, nearest[0].cited[0], nearest[0].support)
+
+
+def _attempts(
+    model: Support, text: str, groups: Sequence[tuple[EvidenceSentence, ...]], query: str
+) -> list[_Attempt]:
+    found = model.probabilities([(_read(cited), text) for cited in groups])
+    attempts = []
+    for cited, chance in zip(groups, found, strict=True):
+        spans = " ".join(e.text for e in cited)
+        support = 1.0 if is_quote(text, spans) else float(chance)
+        reason = _objection(text, spans, cited, query)
+        if not reason and support < MIN_SUPPORT:
+            reason = _UNSUPPORTED
+        attempts.append(_Attempt(cited, support, reason))
+    return attempts
+
+
+def _read(cited: Sequence[EvidenceSentence]) -> str:
+    """What the model reads: titles and years of the articles, which say who and when, and spans."""
+    heads = dict.fromkeys(_head(e.article) for e in cited)
+    return " ".join([*heads, *(e.text for e in cited)])
+
+
+def _head(article: Article) -> str:
+    title = article.title.rstrip(".")
+    return f"{title}, {article.published.year}." if article.published else f"{title}."
+
+
+def _objection(text: str, spans: str, cited: Sequence[EvidenceSentence], query: str) -> str:
+    """What the plain checks say against a sentence, or "".
+
+    It may repeat names of the question and of the titles, and a year of the articles' dates; what
+    it says beyond the question must be in the spans, not only in a title.
+    """
+    known = " ".join([query, *(e.article.title for e in cited)])
+    years = {e.article.published.year for e in cited if e.article.published}
+    if reason := failure(text, spans, known, years):
+        return reason
+    asked = set(stems(query))
+    words = dict.fromkeys(stems(text), 1.0)
+    new = {word: 1.0 for word in words if word not in asked} or words
+    return (
+        "" if coverage(new, stems(spans)) >= MIN_COVERAGE else "its words are not in the cited text"
+    )
+
+
+def supports(model: Support, claim: str, text: str) -> float:
+    """The probability that a text supports a claim; 0.0 where a plain check speaks against it."""
+    if failure(claim, text):
+        return 0.0
+    return 1.0 if is_quote(claim, text) else float(model.probabilities([(text, claim)])[0])
 
 
 def _quote(named: Sequence[EvidenceSentence]) -> Verdict:
     """What the model pointed at, quoted, where it pointed at one thing clearly enough."""
     if 1 <= len(named) <= MAX_QUOTES:
-        return Verdict(quotes(named)[0])
+        return Verdict(quotes(named)[0], support=1.0)
     return Verdict(None, "it points at no evidence, or at too much")
-
-
-def supports(text: str, cited: Sequence[EvidenceSentence], query: str) -> tuple[float, str]:
-    """How well the cited spans support a sentence, in 0..1, and what speaks against it, or "".
-
-    Each word must be in the spans; the question's own words and the articles' titles may be
-    repeated, but numbers and negation come from the spans, and a year from the articles' dates.
-    """
-    spans = " ".join(e.text for e in cited)
-    context = " ".join([spans, query, *(e.article.title for e in cited)])
-    years = {str(e.article.published.year) for e in cited if e.article.published}
-    missing = _numbers(text) - _numbers(spans) - years
-    if missing:
-        return 0.0, f"the number {sorted(missing)[0]} is not in the cited text"
-    names = {name for name in _NAME.findall(text) if not set(stems(name)) <= set(stems(context))}
-    if names:
-        return 0.0, f"the name {sorted(names)[0]} is not in the cited text"
-    if bool(_NEGATION.search(text)) != bool(_NEGATION.search(spans)):
-        return 0.0, "a negation differs from the cited text"
-    words = dict.fromkeys(stems(text), 1.0)
-    new = {word: 1.0 for word in words if word not in set(stems(query))}
-    support = min(coverage(words, stems(context)), coverage(new or words, stems(spans)))
-    return support, "" if support >= MIN_SUPPORT else "its words are not in the cited text"
-
-
-def _numbers(text: str) -> set[str]:
-    return {number.replace(",", "").rstrip(".") for number in _NUMBER.findall(text)}
 
 
 def answerable(evidence: Sequence[EvidenceSentence], *, unworded: bool = False) -> bool:

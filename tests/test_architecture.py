@@ -15,24 +15,30 @@ ROOT = Path(__file__).resolve().parents[1]
 
 PUBLIC = [
     "Answer", "Archive", "ArchiveError", "ArchiveLockedError", "ArchiveMismatchError",
-    "ArchiveStatus", "Article", "ArticleNotFoundError", "Check", "Citation", "Event",
+    "ArchiveStatus", "Article", "ArticleNotFoundError", "Calibration", "Check", "Citation", "Event",
     "Evidence", "Failure", "IngestReport", "LLMError", "Looked", "ModelError", "NewsragError",
     "RankedPassage", "Sentence", "Settings", "SettingsError",
-    "Short", "SourceError", "Trace", "load_settings",
+    "Short", "SourceError", "Trace", "fit_calibration", "load_settings",
 ]  # fmt: skip
 
 LAYERS = [
     {"types", "errors"},
     {"settings", "dates", "files"},
-    {"models", "passages", "textfiles", "words", "examples"},
+    {"models", "passages", "textfiles", "words", "examples", "encoder", "quantities"},
+    {"reader", "tokens"},
+    {"wording"},
+    {"claims"},
+    {"support"},
     {"formats"},
     {"sources", "vectors", "ledger"},
     {"store"},
     {"ingest", "retrieve"},
-    {"answer"},
+    {"evidence"},
+    {"answer", "abstain", "short"},
     {"verify"},
+    {"inquiry"},
     {"archive", "llamaindex"},
-    {"progress"},
+    {"progress", "printing"},
     {"cli"},
 ]
 """Each module imports from lower layers, or from its own where one line says so below."""

@@ -6,9 +6,10 @@ from datetime import date
 import pytest
 from conftest import article, make_archive
 
-from rag import Archive, Settings
+from rag import Archive, RankedPassage, Settings
+from rag.evidence import select
 from rag.ledger import PassageRow
-from rag.retrieve import condense, rank, select
+from rag.retrieve import Found, Scope, Window, condense, pool, rank, rerank, search
 from rag.store import Candidate
 
 DAY = date(2024, 1, 31)
@@ -94,16 +95,62 @@ def test_copies_of_a_wire_story_are_folded(corpus_archive: Archive) -> None:
     assert {"Pacific Courier", "www.harbour-sentinel.example"} <= sources
 
 
+def test_what_is_read_is_spread_over_articles() -> None:
+    many = [
+        Candidate(PassageRow(n, n // 5, f"a{n // 5}", 1, 0, 1, 0, None), 1.0, 0.0, 0.0)
+        for n in range(100)
+    ]
+    rows = pool([(candidate, 1.0) for candidate in many])
+    assert len(rows) == 30
+    assert [row.id for row in rows[:4]] == [0, 1, 2, 5]
+
+
+def found(number: int, score: float, *logits: float) -> Found:
+    text = article(number, "One sentence.")
+    passage = RankedPassage(number, text, 0, len(text.text), score)
+    windows = tuple(Window(text, 0, len(text.text), logit) for logit in logits)
+    return Found(passage, candidate(number, 0.5, 0.0, 0.0), windows)
+
+
+def test_reading_moves_passages_and_what_was_not_read_counts_as_worst() -> None:
+    settings = Settings(reader_weight=0.5)
+    ranked = rerank([found(1, 1.0, -40.0), found(2, 0.9, -40.0, 40.0), found(3, 0.8)], settings)
+    # 1: 1 + .5 * 0; 2: .9 + .5 * 1, by its best window; 3: .8 + .5 * 0, the worst that was read
+    assert [one.passage.id for one in ranked] == [2, 1, 3]
+    assert [one.passage.score for one in ranked] == pytest.approx([1.4, 1.0, 0.8])
+
+
+def test_the_reader_sees_whole_windows_of_the_found_passages(corpus_archive: Archive) -> None:
+    query = "How much will the bridge repair cost?"
+    vector = corpus_archive._embedder.encode([query])[0]
+    store, settings, reader = (
+        corpus_archive._store,
+        corpus_archive.settings,
+        corpus_archive._reader,
+    )
+    ranked = search(store, settings, reader, query, vector, 5, Scope(DAY))
+    for one in ranked:
+        passage = one.passage
+        read = "".join(w.article.text[w.start : w.end] for w in one.windows)
+        assert "".join(read.split()) == "".join(passage.text.split())
+        for window in one.windows:
+            for start, end, _ in window.phrases:
+                assert window.start <= start < end <= window.end
+
+
 def test_evidence_sentences_are_whole_and_unique(corpus_archive: Archive) -> None:
     query = "How much will the bridge repair cost?"
-    passages = corpus_archive.search(query)
     embedder = corpus_archive._embedder
     vector = embedder.encode([query])[0]
-    evidence = select(corpus_archive._store, embedder, query, vector, passages)
-    assert 0 < len(evidence) <= 8
-    assert len({e.text for e in evidence}) == len(evidence)
-    assert any("million" in e.text for e in evidence[:3])
-    assert [e.score for e in evidence] == sorted((e.score for e in evidence), reverse=True)
+    for reader in (corpus_archive._reader, None):
+        ranked = search(
+            corpus_archive._store, Settings(), reader, query, vector, 10, Scope(date.today())
+        )
+        evidence = select(corpus_archive._store, embedder, query, vector, ranked)
+        assert 0 < len(evidence) <= 8
+        assert len({e.text for e in evidence}) == len(evidence)
+        assert any("million" in e.text for e in evidence[:3])
+        assert [e.score for e in evidence] == sorted((e.score for e in evidence), reverse=True)
 
 
 @pytest.mark.parametrize(

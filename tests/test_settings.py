@@ -28,12 +28,14 @@ def test_the_file_in_the_present_folder_counts(
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("modle = 'x'", "unknown setting modle; known are: article_weight, "),
+        ("modle = 'x'", "unknown setting modle; known are: accepted_error, article_weight"),
         ("model = 3", "setting model must be a str, not 3"),
         ("passage_characters = 1.5", "setting passage_characters must be a int, not 1.5"),
         ("passage_characters = true", "setting passage_characters must be a int, not True"),
         ("passage_characters = 3", "setting passage_characters is 3, but must be 200 to 4000"),
         ("model = ''", "setting model is empty"),
+        ("reranker = ''", "setting reranker is empty"),
+        ("accepted_error = 0", "setting accepted_error is 0.0, but must be 0.01 to 1"),
         ("model = ", "cannot be read as settings"),
     ],
 )

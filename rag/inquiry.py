@@ -1,0 +1,340 @@
+"""One question's way through the pipeline: look, quote, word, check, decide.
+
+A question of several parts ("who won, and how many came?") is looked up part by part, so that a
+part that the archive does not answer is named instead of spoiling the rest.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+
+from rag import abstain, short, verify
+from rag import answer as writing
+from rag.abstain import Calibration
+from rag.errors import LLMError
+from rag.evidence import EvidenceSentence, select
+from rag.models import LLM, Embedder
+from rag.reader import Reader
+from rag.retrieve import Found, Scope, Window, condense, search, sigmoid
+from rag.settings import Settings
+from rag.store import Store
+from rag.types import (
+    Answer,
+    Check,
+    Event,
+    Evidence,
+    History,
+    Looked,
+    Outcome,
+    RankedPassage,
+    Sentence,
+    Short,
+    Status,
+    Trace,
+)
+from rag.words import stems
+
+PASSAGES = 10
+"""Passages that an answer carries."""
+
+WORTH_ASKING = 0.25
+"""The language model is asked from this share of the least probability on: it may raise it."""
+
+_QUOTED = "The evidence is quoted instead."
+_PART = re.compile(
+    r"\?\s+(?=\w)|,?\s+and\s+(?=(?:who|whom|whose|what|when|where|which|why|how)\b)", re.IGNORECASE
+)
+_FEWEST_STEMS = 2
+_BEST = 3
+"""Passages that a name is looked for in."""
+_NAME = re.compile(r"(?<!^)(?<![.?!]\s)\b[A-Z][\w’'-]+|\b\d[\d.,]*\d\b")
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What a question is answered with. Without a reader, retrieval decides alone."""
+
+    store: Store
+    settings: Settings
+    embedder: Embedder
+    llm: LLM
+    reader: Reader | None
+    support: verify.Support
+    calibration: Calibration
+
+    @property
+    def threshold(self) -> float:
+        """The least probability to answer with."""
+        return self.calibration.threshold(self.settings.accepted_error)
+
+
+def parts(query: str) -> list[str]:
+    """The questions in a question; a part with hardly a word of its own stays with the one before.
+
+    Each part after the first carries the words before it along where it leans on them.
+    """
+    pieces: list[str] = []
+    for piece in _PART.split(query.strip()):
+        if pieces and len(stems(piece)) < _FEWEST_STEMS:
+            pieces[-1] = f"{pieces[-1]} and {piece}"
+        elif piece.strip():
+            pieces.append(piece.strip())
+    whole = [piece if piece.endswith("?") or len(pieces) == 1 else f"{piece}?" for piece in pieces]
+    return [condense(part, [(before, "") for before in whole[:n]]) for n, part in enumerate(whole)]
+
+
+def inquire(
+    tools: Tools, question: str, history: History, scope: Scope, wording: bool
+) -> Iterator[Event]:
+    """The evidence, then each worded sentence once it is checked, then the answer."""
+    run = _Run(tools, wording)
+    query = condense(question, history)
+    looked = [run.look(part, scope) for part in parts(query)]
+    passages = _interleaved([part.found for part in looked])
+    yield Evidence(query, passages, tuple(q for part in looked for q in part.quotes))
+    for part in looked:
+        if wording and part.probability >= WORTH_ASKING * tools.threshold:
+            yield from run.word(part)
+        run.settle(part)
+    yield run.answer(question, query, looked, passages, scope)
+
+
+@dataclass(slots=True)
+class _Part:
+    """One part of a question, from its search to what is shown for it."""
+
+    query: str
+    found: list[Found]
+    evidence: list[EvidenceSentence]
+    signals: dict[str, float]
+    probability: float
+    quotes: tuple[Sentence, ...]
+    missing: tuple[str, ...]
+    shown: list[Sentence] = field(default_factory=list)
+    short: Short | None = None
+
+    @property
+    def windows(self) -> list[Window]:
+        return [window for one in self.found for window in one.windows]
+
+
+class _Run:
+    """Stages are timed, drafts are checked, and what happened is kept for the trace."""
+
+    def __init__(self, tools: Tools, wording: bool) -> None:
+        self._tools = tools
+        self._wording = wording
+        self._timings: dict[str, float] = {}
+        self._notes: list[str] = []
+        self._checks: list[Check] = []
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        started = time.perf_counter()
+        try:
+            yield
+        finally:
+            passed = (time.perf_counter() - started) * 1000
+            self._timings[name] = self._timings.get(name, 0.0) + passed
+
+    def look(self, query: str, scope: Scope) -> _Part:
+        """Search, read and select for one part, and say how probable an answer is."""
+        tools = self._tools
+        with self.stage("embed"):
+            vector = tools.embedder.encode([query])[0]
+        with self.stage("search"):
+            found = search(
+                tools.store, tools.settings, tools.reader, query, vector, PASSAGES, scope
+            )
+        with self.stage("select"):
+            evidence = select(tools.store, tools.embedder, query, vector, found)
+            missing, named = _named(query, found)
+            share = len(missing) / max(len(_names(query)), 1)
+            signals = abstain.signals(found, evidence, share, named)
+        probability = tools.calibration.probability(signals)
+        enough = probability >= tools.threshold
+        quotes = verify.quotes(evidence) if enough else ()
+        return _Part(query, found, evidence, signals, probability, quotes, missing)
+
+    def word(self, part: _Part) -> Iterator[Sentence]:
+        """The model's sentences that hold, of an answer that is probable enough.
+
+        A model that fails leaves a note, and the quotes.
+        """
+        drafts = kept = 0
+        with closing(writing.write(self._tools.llm, part.query, part.evidence)) as written:
+            while True:
+                with self.stage("write"):
+                    try:
+                        draft = next(written, None)
+                    except LLMError as error:
+                        instead = "The answer ends early." if part.shown else _QUOTED
+                        self._notes.append(f"{_sentence(str(error))} {instead}")
+                        return
+                if draft is None:
+                    break
+                drafts += 1
+                sentence = self._checked(part, draft)
+                if sentence is not None:
+                    kept += 1
+                    self._weigh(
+                        part,
+                        support=sentence.support,
+                        agrees=_agrees(part, sentence),
+                        answers=self._answers(part, sentence),
+                    )
+                    if part.probability >= self._tools.threshold:
+                        part.shown.append(sentence)
+                        yield sentence
+        if not kept:
+            self._weigh(part, declined=float(drafts == 0))
+
+    def _weigh(self, part: _Part, **wording: float) -> None:
+        """The probability again, now that the model has been heard."""
+        part.signals |= {"worded": 1.0, **wording}
+        part.probability = self._tools.calibration.probability(part.signals)
+        if part.probability < self._tools.threshold:
+            part.quotes = ()
+
+    def _answers(self, part: _Part, sentence: Sentence) -> float:
+        """How relevant the reader finds the sentence itself, in 0..1; 0 without a reader."""
+        reader = self._tools.reader
+        if reader is None:
+            return 0.0
+        title = sentence.citations[0].article.title
+        (reading,) = reader.read(part.query, [(title, sentence.text)])
+        return sigmoid(reading.relevance)
+
+    def _checked(self, part: _Part, draft: writing.Draft) -> Sentence | None:
+        """A draft that holds; else written once more from what it came closest to, or quoted."""
+        tools = self._tools
+        with self.stage("verify"):
+            verdict = verify.check(tools.support, draft, part.evidence, part.query)
+        if verdict.sentence is not None:
+            return self._note(draft.text, "kept", verdict.sentence)
+        if verdict.near is None:
+            return self._note(draft.text, "dropped", None, verdict.reason)
+        with self.stage("rewrite"):
+            again = self._rewritten(part.query, verdict.near)
+        if again is not None:
+            return self._note(draft.text, "rewritten", again, verdict.reason)
+        if part.quotes:
+            return self._note(
+                draft.text, "quoted", verify.quotes([verdict.near])[0], verdict.reason
+            )
+        return self._note(draft.text, "dropped", None, verdict.reason)
+
+    def _rewritten(self, query: str, near: EvidenceSentence) -> Sentence | None:
+        """What the model writes from one evidence sentence alone, if that holds."""
+        tools = self._tools
+        try:
+            with closing(writing.write(tools.llm, query, [near], again=True)) as written:
+                draft = next(written, None)
+        except LLMError:
+            return None
+        if draft is None:
+            return None
+        return verify.check(tools.support, draft, [near], query).sentence
+
+    def _note(
+        self, text: str, outcome: Outcome, sentence: Sentence | None, reason: str = ""
+    ) -> Sentence | None:
+        support = sentence.support if sentence else 0.0
+        self._checks.append(Check(text, outcome, support, reason))
+        return sentence
+
+    def settle(self, part: _Part) -> None:
+        """What is shown for a part: its sentences, or else the quotes that are left to it."""
+        part.shown = part.shown or list(part.quotes)
+        kind = short.wanted(part.query)
+        if not part.shown or kind is None or self._tools.reader is None:
+            return
+        with self.stage("short"):
+            worded = short.from_sentence(self._tools.reader, part.query, kind, part.shown[0])
+            part.short = worded or (
+                short.from_windows(part.query, part.windows) if kind == "phrase" else None
+            )
+
+    def answer(
+        self,
+        question: str,
+        query: str,
+        looked: Sequence[_Part],
+        passages: tuple[RankedPassage, ...],
+        scope: Scope,
+    ) -> Answer:
+        """All parts together."""
+        answered = [part for part in looked if part.shown]
+        open_parts = [part for part in looked if not part.shown]
+        decisive = min(answered or looked, key=lambda part: part.probability)
+        count, first, last = self._tools.store.period(scope.filters)
+        missing = tuple(dict.fromkeys(word for part in open_parts for word in part.missing))
+        status: Status = "answered" if answered else "abstained"
+        left = "; ".join(part.query for part in open_parts) if answered else ""
+        return Answer(
+            question,
+            status,
+            tuple(sentence for part in answered for sentence in part.shown),
+            passages,
+            self._trace(query, decisive),
+            short=looked[0].short if len(looked) == 1 else None,
+            probability=decisive.probability,
+            missing=left,
+            looked=Looked(query, missing, count, first, last),
+        )
+
+    def _trace(self, query: str, part: _Part) -> Trace:
+        tools = self._tools
+        models = {"embedding": tools.embedder.name}
+        if tools.reader is not None:
+            models["reranker"] = tools.reader.name
+        if self._wording:
+            models["llm"] = tools.llm.name
+        return Trace(
+            query=query,
+            settings=tools.settings.digest,
+            prompts=writing.prompt_hashes(),
+            models=models,
+            timings=self._timings,
+            notes=tuple(self._notes),
+            checks=tuple(self._checks),
+            signals=part.signals,
+        )
+
+
+def _interleaved(found: Sequence[Sequence[Found]]) -> tuple[RankedPassage, ...]:
+    """The passages of all parts by rank, each once."""
+    ranks = range(max((len(one) for one in found), default=0))
+    passages = [one[rank].passage for rank in ranks for one in found if rank < len(one)]
+    return tuple({passage.id: passage for passage in passages}.values())
+
+
+def _names(query: str) -> list[str]:
+    """The names and numbers of a question."""
+    return [name for name in dict.fromkeys(_NAME.findall(query)) if stems(name)]
+
+
+def _named(query: str, found: Sequence[Found]) -> tuple[tuple[str, ...], float]:
+    """The names that nothing found mentions, and the largest share that a good passage has."""
+    names = _names(query)
+    held = [set(stems(f"{one.passage.article.title} {one.passage.text}")) for one in found]
+    every = set().union(*held)
+    missing = tuple(name for name in names if not set(stems(name)) <= every)
+    shares = [
+        sum(set(stems(name)) <= one for name in names) / len(names) for one in held[:_BEST] if names
+    ]
+    return missing, max(shares, default=0.0 if names else 1.0)
+
+
+def _agrees(part: _Part, sentence: Sentence) -> float:
+    """Whether the sentence has the phrase that the reader found in the passages."""
+    phrase = short.from_windows(part.query, part.windows)
+    return float(phrase is not None and phrase.text.lower() in sentence.text.lower())
+
+
+def _sentence(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:]}."

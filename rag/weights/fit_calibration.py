@@ -1,0 +1,44 @@
+"""Fit the shipped calibration: `python -m rag.weights.fit_calibration ROWS...`.
+
+ROWS are the row files that `newsrag eval` leaves behind, made with `accepted_error = 1.0` in
+`newsrag.toml`, so that nothing was refused for its probability.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from rag.abstain import fit_calibration, save_calibration
+
+Labelled = tuple[Mapping[str, float], bool]
+
+
+def main(rows: Annotated[list[Path], typer.Argument(help="Row files of evaluations.")]) -> None:
+    """Fit on all rows and write `calibration.json` beside this script."""
+    sets = [_labelled(file) for file in rows]
+    for file, labelled in zip(rows, sets, strict=True):
+        right = sum(outcome for _, outcome in labelled)
+        typer.echo(f"{file.name}: {len(labelled)} questions, {right} with a right answer")
+    calibration = fit_calibration([row for labelled in sets for row in labelled])
+    written = save_calibration(calibration, Path(__file__).parent)
+    for name, weight in calibration.weights.items():
+        typer.echo(f"  {name}: {weight:.3f}")
+    typer.echo(f"Written: {written}; least probability at 10 % wrong: {calibration.threshold(0.1)}")
+
+
+def _labelled(file: Path) -> list[Labelled]:
+    records = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+    return [(record["signals"], _right(record)) for record in records if record["signals"]]
+
+
+def _right(record: Mapping[str, Any]) -> bool:
+    return record["status"] == "answered" and bool(record["right"])
+
+
+if __name__ == "__main__":
+    typer.run(main)
