@@ -69,8 +69,6 @@ def signals(
         "phrase": phrases[0] if phrases else 0.0,
         "similarity": max((e.similarity for e in evidence), default=0.0),
         "coverage": max((e.coverage for e in evidence), default=0.0),
-        "found": found[0].passage.score if found else 0.0,
-        "lead": found[0].passage.score - found[-1].passage.score if found else 0.0,
         "dense": max((one.candidate.dense for one in found), default=0.0),
         "missing": missing,
         "named": named,

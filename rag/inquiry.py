@@ -19,7 +19,7 @@ from rag.errors import LLMError
 from rag.evidence import EvidenceSentence, select
 from rag.models import LLM, Embedder
 from rag.reader import Reader
-from rag.retrieve import Found, Scope, Window, condense, search, sigmoid
+from rag.retrieve import Found, Scope, Window, condense, search
 from rag.settings import Settings
 from rag.store import Store
 from rag.types import (
@@ -72,19 +72,22 @@ class Tools:
         return self.calibration.threshold(self.settings.accepted_error)
 
 
-def parts(query: str) -> list[str]:
-    """The questions in a question; a part with hardly a word of its own stays with the one before.
+def parts(query: str) -> list[tuple[str, str]]:
+    """The questions in a question, each as it was asked and as it stands alone.
 
-    Each part after the first carries the words before it along where it leans on them.
+    A part with hardly a word of its own stays with its neighbour.
     """
     pieces: list[str] = []
     for piece in _PART.split(query.strip()):
-        if pieces and len(stems(piece)) < _FEWEST_STEMS:
+        if pieces and min(len(stems(piece)), len(stems(pieces[-1]))) < _FEWEST_STEMS:
             pieces[-1] = f"{pieces[-1]} and {piece}"
         elif piece.strip():
             pieces.append(piece.strip())
+    if not pieces:
+        return [(query, query)]
     whole = [piece if piece.endswith("?") or len(pieces) == 1 else f"{piece}?" for piece in pieces]
-    return [condense(part, [(before, "") for before in whole[:n]]) for n, part in enumerate(whole)]
+    earlier = [[(before, "") for before in whole[:n]] for n in range(len(whole))]
+    return [(part, condense(part, said)) for part, said in zip(whole, earlier, strict=True)]
 
 
 def inquire(
@@ -93,7 +96,7 @@ def inquire(
     """The evidence, then each worded sentence once it is checked, then the answer."""
     run = _Run(tools, wording)
     query = condense(question, history)
-    looked = [run.look(part, scope) for part in parts(query)]
+    looked = [run.look(asked, alone, scope) for asked, alone in parts(query)]
     passages = _interleaved([part.found for part in looked])
     yield Evidence(query, passages, tuple(q for part in looked for q in part.quotes))
     for part in looked:
@@ -107,6 +110,7 @@ def inquire(
 class _Part:
     """One part of a question, from its search to what is shown for it."""
 
+    asked: str
     query: str
     found: list[Found]
     evidence: list[EvidenceSentence]
@@ -141,7 +145,7 @@ class _Run:
             passed = (time.perf_counter() - started) * 1000
             self._timings[name] = self._timings.get(name, 0.0) + passed
 
-    def look(self, query: str, scope: Scope) -> _Part:
+    def look(self, asked: str, query: str, scope: Scope) -> _Part:
         """Search, read and select for one part, and say how probable an answer is."""
         tools = self._tools
         with self.stage("embed"):
@@ -158,7 +162,7 @@ class _Run:
         probability = tools.calibration.probability(signals)
         enough = probability >= tools.threshold
         quotes = verify.quotes(evidence) if enough else ()
-        return _Part(query, found, evidence, signals, probability, quotes, missing)
+        return _Part(asked, query, found, evidence, signals, probability, quotes, missing)
 
     def word(self, part: _Part) -> Iterator[Sentence]:
         """The model's sentences that hold, of an answer that is probable enough.
@@ -181,12 +185,7 @@ class _Run:
                 sentence = self._checked(part, draft)
                 if sentence is not None:
                     kept += 1
-                    self._weigh(
-                        part,
-                        support=sentence.support,
-                        agrees=_agrees(part, sentence),
-                        answers=self._answers(part, sentence),
-                    )
+                    self._weigh(part, support=sentence.support, agrees=_agrees(part, sentence))
                     if part.probability >= self._tools.threshold:
                         part.shown.append(sentence)
                         yield sentence
@@ -199,15 +198,6 @@ class _Run:
         part.probability = self._tools.calibration.probability(part.signals)
         if part.probability < self._tools.threshold:
             part.quotes = ()
-
-    def _answers(self, part: _Part, sentence: Sentence) -> float:
-        """How relevant the reader finds the sentence itself, in 0..1; 0 without a reader."""
-        reader = self._tools.reader
-        if reader is None:
-            return 0.0
-        title = sentence.citations[0].article.title
-        (reading,) = reader.read(part.query, [(title, sentence.text)])
-        return sigmoid(reading.relevance)
 
     def _checked(self, part: _Part, draft: writing.Draft) -> Sentence | None:
         """A draft that holds; else written once more from what it came closest to, or quoted."""
@@ -274,7 +264,7 @@ class _Run:
         count, first, last = self._tools.store.period(scope.filters)
         missing = tuple(dict.fromkeys(word for part in open_parts for word in part.missing))
         status: Status = "answered" if answered else "abstained"
-        left = "; ".join(part.query for part in open_parts) if answered else ""
+        left = " ".join(part.asked for part in open_parts) if answered else ""
         return Answer(
             question,
             status,

@@ -44,7 +44,7 @@ class Settings:
     recency_weight: float = 0.3
     reader_weight: float = 0.5
     reranker: str = EMBEDDED_RERANKER
-    accepted_error: float = 0.1
+    accepted_error: float = 0.28
     recency_days: float = 30.0
 
     def __post_init__(self) -> None:

@@ -62,5 +62,5 @@ def test_the_prompt_keeps_each_quotation_on_its_line() -> None:
 
 
 def test_prompts_are_hashed() -> None:
-    assert set(prompt_hashes()) == {"answer.system.txt", "answer.user.txt"}
+    assert set(prompt_hashes()) == {"answer.system.txt", "answer.user.txt", "rewrite.user.txt"}
     assert all(len(value) == 12 for value in prompt_hashes().values())

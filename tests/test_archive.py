@@ -18,7 +18,7 @@ WHY = "why is Kim boosting production?"
 def ask_with(corpus_archive: Archive):
     """The corpus with a scripted LLM in place of the local one; `accepted_error` 1: no refusals."""
 
-    def with_llm(llm: ScriptedLLM, accepted_error: float = 0.1) -> Archive:
+    def with_llm(llm: ScriptedLLM, accepted_error: float = 0.28) -> Archive:
         settings = replace(corpus_archive.settings, accepted_error=accepted_error)
         return Archive(corpus_archive._store, settings, corpus_archive._embedder, llm)
 
@@ -46,7 +46,7 @@ def test_without_a_model_the_evidence_is_quoted(ask_with) -> None:
 
 
 def test_the_evidence_comes_before_the_model_is_asked(ask_with) -> None:
-    llm = ScriptedLLM("Kim wants more missiles. [1]")
+    llm = ScriptedLLM("NO ANSWER")
     events = ask_with(llm).stream(WHY)
     first = next(events)
     assert isinstance(first, Evidence)

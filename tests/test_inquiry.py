@@ -24,9 +24,15 @@ from rag.inquiry import parts
             ["Who won the race?", "Who won the race? when did he retire?"],
         ),
         ("Who won the race and why?", ["Who won the race and why?"]),
-        ("", []),
+        ("Who and what caused the great fire?", ["Who and what caused the great fire?"]),
+        ("", [""]),
         ("?", ["?"]),
     ],
 )
 def test_a_question_is_cut_into_its_parts(question: str, expected: list[str]) -> None:
-    assert parts(question) == expected
+    assert [alone for _, alone in parts(question)] == expected
+
+
+def test_a_part_keeps_the_words_in_which_it_was_asked() -> None:
+    asked = [asked for asked, _ in parts("Who won the race and when did he retire?")]
+    assert asked == ["Who won the race?", "when did he retire?"]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -22,22 +22,19 @@ def main(rows: Annotated[list[Path], typer.Argument(help="Row files of evaluatio
     """Fit on all rows and write `calibration.json` beside this script."""
     sets = [_labelled(file) for file in rows]
     for file, labelled in zip(rows, sets, strict=True):
-        right = sum(outcome for _, outcome in labelled)
-        typer.echo(f"{file.name}: {len(labelled)} questions, {right} with a right answer")
+        answerable = sum(outcome for _, outcome in labelled)
+        typer.echo(f"{file.name}: {len(labelled)} questions, {answerable} answerable")
     calibration = fit_calibration([row for labelled in sets for row in labelled])
     written = save_calibration(calibration, Path(__file__).parent)
     for name, weight in calibration.weights.items():
         typer.echo(f"  {name}: {weight:.3f}")
-    typer.echo(f"Written: {written}; least probability at 10 % wrong: {calibration.threshold(0.1)}")
+    typer.echo(f"Written: {written}")
 
 
 def _labelled(file: Path) -> list[Labelled]:
+    """The signals of each question, and whether the archive answers it."""
     records = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
-    return [(record["signals"], _right(record)) for record in records if record["signals"]]
-
-
-def _right(record: Mapping[str, Any]) -> bool:
-    return record["status"] == "answered" and bool(record["right"])
+    return [(r["signals"], bool(r["answerable"])) for r in records if r["signals"]]
 
 
 if __name__ == "__main__":
