@@ -120,8 +120,6 @@ def articles_of(path: Path) -> list[Article]:
     return list(found.values())
 
 
-
-
 def _files(path: Path) -> list[Path]:
     questions = path / _QUESTIONS_FILE
     files = [questions] if questions.is_file() else files_of(path)
