@@ -25,8 +25,6 @@ true, and 98.8 % of the true pass: see rag/weights/SUPPORT.md."""
 MIN_COVERAGE = 0.5
 """Share of a sentence's own words, those that the question lacks, that the cited text must have."""
 
-MIN_SIMILARITY = 0.4
-MIN_SIMILARITY_UNWORDED = 0.6
 MAX_QUOTES = 3
 
 _UNSUPPORTED = "the cited text does not support it"
@@ -144,15 +142,6 @@ def _quote(named: Sequence[EvidenceSentence]) -> Verdict:
     if 1 <= len(named) <= MAX_QUOTES:
         return Verdict(quotes(named)[0], support=1.0)
     return Verdict(None, "it points at no evidence, or at too much")
-
-
-def answerable(evidence: Sequence[EvidenceSentence], *, unworded: bool = False) -> bool:
-    """Whether the best evidence is close enough to the question to answer from.
-
-    It must be closer where it is `unworded`: a model that was asked found no words that hold.
-    """
-    least = MIN_SIMILARITY_UNWORDED if unworded else MIN_SIMILARITY
-    return any(sentence.similarity >= least for sentence in evidence)
 
 
 def quotes(evidence: Sequence[EvidenceSentence]) -> tuple[Sentence, ...]:

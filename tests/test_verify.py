@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from rag.answer import Draft
 from rag.evidence import EvidenceSentence
 from rag.support import SupportModel
-from rag.verify import MIN_SUPPORT, answerable, check, quotes, supports
+from rag.verify import MIN_SUPPORT, check, quotes, supports
 
 TEXT = (
     "The council voted 6-1 to repair the bridge for $14.2 million. "
@@ -145,13 +145,6 @@ def test_supports_is_a_probability_or_nothing(model: SupportModel) -> None:
     assert supports(Believer(), "The plan cost $5.", "The plan cost $6.") == 0.0
     assert supports(Believer(chance=0.0), "The plan is late.", "The plan is late.") == 1.0
     assert supports(model, "Divers found a ship.", "The mayor opened a school.") < 0.5
-
-
-def test_far_evidence_does_not_answer() -> None:
-    first = TEXT.split(". ", maxsplit=1)[0]
-    assert answerable(evidence(first, similarity=0.6))
-    assert not answerable(evidence(first, similarity=0.2))
-    assert not answerable([])
 
 
 def test_quotes_cite_themselves() -> None:
