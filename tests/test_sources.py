@@ -22,7 +22,6 @@ from rag.errors import SourceError
 from rag.sources import Record, article_id, count_records, find_files, load
 from rag.types import Article, Failure
 
-SEED = Path(__file__).parents[2] / "shared/seed/kim-missiles-2023-08-14.txt"
 PIER = (
     "The harbour board voted on Tuesday to close the north pier for repairs, after divers "
     "found cracks in eleven of its forty piles."
@@ -79,23 +78,6 @@ Comments are closed.
 
 ×
 """
-
-
-@pytest.mark.skipif(not SEED.exists(), reason="the seed article is not in this checkout")
-def test_the_seed_article() -> None:
-    article = article_of(SEED)
-    assert article.title == (
-        "Kim Jong-un orders significant surge in missile production ahead of US-South Korea drills"
-    )
-    assert article.source == "www.mercedsunstar.com"
-    assert article.published == date(2023, 8, 14)
-    raw = SEED.read_text(encoding="utf-8")
-    assert article.text in raw.replace("\r\n", "\n")
-    assert article.text.startswith("North Korean leader")
-    assert article.text.endswith(".")
-    assert article.text.count("\n\n") == 6
-    for stray in (article.title, "53", "Original Story", "Comments are closed", "×"):
-        assert stray not in article.text.split("\n")
 
 
 def test_a_scraped_text(tmp_path: Path) -> None:
