@@ -29,8 +29,8 @@ class Settings:
     of an OpenAI-compatible endpoint, for which `model_name` names the model.
     `model_timeout` is in seconds, for the first token and for the whole answer alike. `reranker` is
     the embedded reader, any sentence-transformers cross-encoder's name or folder, or "none".
-    `accepted_error` is the share of answers that may be wrong; the rest are refusals. At 1 nothing
-    is refused for being improbable.
+    `accepted_error` is the share of answered questions that the archive may turn out not to answer;
+    what is less probable is refused. At 1 nothing is refused for being improbable.
     """
 
     embedding_model: str = EMBEDDED_EMBEDDING_MODEL
