@@ -34,6 +34,7 @@ class QuestionSet:
     """All questions of a set. `digest` is a hash of the bytes of its files.
 
     `incomplete` counts the questions with gold articles or quotes that the archive does not hold.
+    `open` counts the lines whose answers are null: nobody has filled them in, they are not asked.
     """
 
     name: str
@@ -41,6 +42,7 @@ class QuestionSet:
     digest: str
     questions: tuple[Question, ...]
     incomplete: int
+    open: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,19 +81,22 @@ def load_questions(path: Path, articles: Iterable[Article]) -> QuestionSet:
     digest = hashlib.sha256()
     kinds: set[str] = set()
     pairs: list[Resolved] = []
+    unanswered = 0
     for file in files:
         data = read(file)
         digest.update(data)
         text = decode(data, file)
         root = _squad_root(text)
         if root is not None:
-            kind, found = "squad", squad_questions(root, str(file), index)
+            kind, found, left = "squad", squad_questions(root, str(file), index), 0
         else:
-            kind, found = _line_questions(text, file, index)
+            kind, found, left = _line_questions(text, file, index)
+        unanswered += left
         kinds |= {kind} if found else set()
         pairs += found
     if not pairs:
-        raise SourceError(str(path), "holds no questions")
+        what = "questions whose answers are known" if unanswered else "questions"
+        raise SourceError(str(path), f"holds no {what}")
     if len(kinds) > 1:
         raise SourceError(str(path), f"mixes formats: {' and '.join(sorted(kinds))}")
     (kind,) = kinds
@@ -101,6 +106,7 @@ def load_questions(path: Path, articles: Iterable[Article]) -> QuestionSet:
         digest=digest.hexdigest()[:12],
         questions=_with_unique_ids(question for question, _ in pairs),
         incomplete=sum(not complete for _, complete in pairs),
+        open=unanswered,
     )
 
 
@@ -143,12 +149,16 @@ def _squad_root(text: str) -> Record | None:
     return root if isinstance(root, dict) and "data" in root else None
 
 
-def _line_questions(text: str, file: Path, index: Index) -> tuple[str, list[Resolved]]:
-    found, pairs = None, list[Resolved]()
+def _line_questions(text: str, file: Path, index: Index) -> tuple[str, list[Resolved], int]:
+    """Return the format, the questions, and how many lines have null for the answers."""
+    found, pairs, unanswered = None, list[Resolved](), 0
     for place, record in lines(text, str(file)):
         found = found or _line_format(record, place)
-        pairs.append(found.question(record, place, index))
-    return found.name if found else "", pairs
+        if "answers" in record and record["answers"] is None:
+            unanswered += 1
+        else:
+            pairs.append(found.question(record, place, index))
+    return found.name if pairs and found else "", pairs, unanswered
 
 
 def _line_articles(text: str, file: Path) -> Iterator[Article]:

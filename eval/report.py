@@ -120,6 +120,8 @@ def remarks(result: Result) -> list[str]:
         texts.append(f"{len(result.failed)} failed and are in no figure: {next(iter(reasons))}")
     if result.noted:
         texts.append(f"{result.noted} answers carry a note; see the page.")
+    if result.open:
+        texts.append(f"{result.open} lines have no answers yet (null) and were not asked.")
     if result.incomplete:
         texts.append(
             f"For {result.incomplete} questions of the set the archive lacks some of the gold; "

@@ -43,7 +43,8 @@ class Result:
     """An evaluation, whole or interrupted. `figures` are grouped; `latency` is per stage.
 
     `planned` questions were to be asked, `resumed` of the `rows` stem from an earlier run, and for
-    `incomplete` questions of the set the archive lacks some of the gold.
+    `incomplete` questions of the set the archive lacks some of the gold; `open` lines were not
+    asked, because nobody has filled in their answers.
     """
 
     name: str
@@ -57,6 +58,7 @@ class Result:
     planned: int
     resumed: int
     incomplete: int
+    open: int
     interrupted: bool
     models: Mapping[str, str]
     abstentions: Abstentions
@@ -232,6 +234,7 @@ def _sum_up(planned: Plan, rows: Sequence[Row], **known: Any) -> Result:
         planned=len(planned.questions),
         rows=tuple(rows),
         incomplete=loaded.incomplete,
+        open=loaded.open,
         models={name: model for row in scored for name, model in row.models.items()},
         abstentions=_abstentions(scored),
         figures=grouped(measured(scored), lambda measure: figure(measure, scored)),

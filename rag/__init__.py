@@ -2,11 +2,21 @@
 
 from rag.abstain import Calibration, fit_calibration
 from rag.archive import Archive
+from rag.conversations import (
+    Asked,
+    Conversation,
+    Conversations,
+    ConversationSummary,
+    Exchange,
+    Feedback,
+)
 from rag.errors import (
     ArchiveError,
     ArchiveLockedError,
     ArchiveMismatchError,
     ArticleNotFoundError,
+    ConversationError,
+    ConversationNotFoundError,
     LLMError,
     ModelError,
     NewsragError,
@@ -20,6 +30,7 @@ from rag.types import (
     Article,
     Check,
     Citation,
+    DayCount,
     Event,
     Evidence,
     Failure,
@@ -29,6 +40,7 @@ from rag.types import (
     Sentence,
     Short,
     Trace,
+    Waiting,
 )
 
 __all__ = [
@@ -40,12 +52,21 @@ __all__ = [
     "ArchiveStatus",
     "Article",
     "ArticleNotFoundError",
+    "Asked",
     "Calibration",
     "Check",
     "Citation",
+    "Conversation",
+    "ConversationError",
+    "ConversationNotFoundError",
+    "ConversationSummary",
+    "Conversations",
+    "DayCount",
     "Event",
     "Evidence",
+    "Exchange",
     "Failure",
+    "Feedback",
     "IngestReport",
     "LLMError",
     "Looked",
@@ -58,6 +79,7 @@ __all__ = [
     "Short",
     "SourceError",
     "Trace",
+    "Waiting",
     "fit_calibration",
     "load_settings",
 ]

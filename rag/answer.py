@@ -5,18 +5,21 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Generator, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib import resources
+from typing import Literal
 
 import jinja2
 
 from rag.evidence import EvidenceSentence
-from rag.models import LLM, Message
+from rag.models import LLM, Message, Reply
 from rag.passages import split_sentences
 
 MAX_ANSWER_TOKENS = 160
+MAX_PHRASE_TOKENS = 24
 _MAX_EVIDENCE_CHARACTERS = 400
+_MAX_TITLE_CHARACTERS = 120
 _MARKERS = re.compile(
     r"((?:\s*(?:\bsentences? )?\[\d+(?:\s*[,;]\s*\d+)*\])+)",
     re.IGNORECASE,  # small models like to write "Sentence [3]"
@@ -24,7 +27,13 @@ _MARKERS = re.compile(
 _UNFINISHED_MARKER = re.compile(r"\s*\[[\d\s,;]*$")
 _EDGES = " .;,-*[\n"
 _NO_ANSWER = "NO ANSWER"
-_PROMPTS = ("answer.system.txt", "answer.user.txt", "rewrite.user.txt")
+_SYSTEM = "answer.system.txt"
+_WORDED = "worded.user.txt"
+_PROMPTS = {"sentence": "answer.user.txt", "phrase": "short.user.txt", "again": "rewrite.user.txt"}
+_PARTIAL = "evidence.txt"
+
+Wish = Literal["sentence", "phrase", "again"]
+"""What the model is asked for: a sentence, the shortest phrase, or a sentence of given words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,17 +47,33 @@ class Draft:
     numbers: tuple[int, ...]
 
 
+def phrase(llm: LLM, query: str, evidence: Sequence[EvidenceSentence]) -> Reply:
+    """The shortest phrase that the model answers with, as it wrote it, on one line.
+
+    Small models that may decline do so for questions that they can answer; whether to answer at
+    all is decided elsewhere, so they may not. Raises `LLMError`.
+    """
+    reply = llm.reply(messages(query, evidence, "phrase"), MAX_PHRASE_TOKENS)
+    lines = reply.text.strip().splitlines()
+    return replace(reply, text=lines[0].strip() if lines else "")
+
+
 def write(
-    llm: LLM, query: str, evidence: Sequence[EvidenceSentence], again: bool = False
+    llm: LLM,
+    query: str,
+    evidence: Sequence[EvidenceSentence],
+    wish: Wish = "sentence",
+    said: str = "",
 ) -> Generator[Draft]:
     """Draft sentences, each as soon as the model has finished it; none if the model declines.
 
-    `again` asks for words closer to the evidence, after a draft that it did not support. Raises
+    `said` is the phrase that the model has answered with before: then it words that. Raises
     `LLMError`.
     """
     reply = ""
     given = 0
-    for piece in llm.stream(messages(query, evidence, again), MAX_ANSWER_TOKENS):
+    asked = messages(query, evidence, wish, said)
+    for piece in llm.stream(asked, MAX_ANSWER_TOKENS):
         reply += piece
         complete = _segments(reply)[:-1]
         for text, numbers in complete[given:]:
@@ -62,26 +87,36 @@ def write(
 
 
 def messages(
-    query: str, evidence: Sequence[EvidenceSentence], again: bool = False
+    query: str, evidence: Sequence[EvidenceSentence], wish: Wish = "sentence", said: str = ""
 ) -> list[Message]:
-    """The prompt: one line per evidence sentence, so that no text can pose as another line."""
-    lines = [" ".join(e.text.split())[:_MAX_EVIDENCE_CHARACTERS] for e in evidence]
-    system, first, second = _PROMPTS
-    return [
-        ("system", _template(system).render()),
-        (
-            "user",
-            _template(second if again else first).render(
-                sentences=lines, question=" ".join(query.split())
-            ),
-        ),
-    ]
+    """The prompt: one line per evidence sentence, so that no text can pose as another line.
+
+    All wishes begin alike, so that a model which keeps what it has read reads the evidence once.
+    """
+    words = {"sentences": _lines(evidence), "question": " ".join(query.split())}
+    user = _template(_PROMPTS["phrase" if said else wish]).render(words)
+    first: list[Message] = [("system", _template(_SYSTEM).render()), ("user", user)]
+    if not said:
+        return first
+    return [*first, ("assistant", said), ("user", _template(_WORDED).render())]
+
+
+def _lines(evidence: Sequence[EvidenceSentence]) -> list[str]:
+    """The sentences; where another article begins, its title goes before, in brackets."""
+    lines, last = [], ""
+    for one in evidence:
+        text = " ".join(one.text.split())[:_MAX_EVIDENCE_CHARACTERS]
+        title = " ".join(one.article.title.split())[:_MAX_TITLE_CHARACTERS]
+        lines.append(f"({title}) {text}" if title and one.article.id != last else text)
+        last = one.article.id
+    return lines
 
 
 def prompt_hashes() -> dict[str, str]:
     """A short hash per prompt file, for traces."""
     return {
-        name: hashlib.sha256(_source(name).encode()).hexdigest()[:12] for name in sorted(_PROMPTS)
+        name: hashlib.sha256(_source(name).encode()).hexdigest()[:12]
+        for name in sorted([_SYSTEM, _WORDED, _PARTIAL, *_PROMPTS.values()])
     }
 
 
@@ -92,8 +127,11 @@ def _source(name: str) -> str:
 
 @cache
 def _template(name: str) -> jinja2.Template:
-    environment = jinja2.Environment(undefined=jinja2.StrictUndefined, autoescape=False)
-    return environment.from_string(_source(name))
+    loader = jinja2.FunctionLoader(_source)
+    environment = jinja2.Environment(
+        loader=loader, undefined=jinja2.StrictUndefined, autoescape=False
+    )
+    return environment.get_template(name)
 
 
 def _segments(reply: str) -> list[tuple[str, tuple[int, ...]]]:

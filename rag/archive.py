@@ -4,37 +4,47 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import date
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from rag import answer as writing
-from rag import verify
+from rag import overview, verify
 from rag.abstain import Calibration, load_calibration, save_calibration
+from rag.conversationfile import FILE_NAME, ConversationFile
+from rag.conversations import Conversations
 from rag.errors import ArchiveError
+from rag.files import storable
 from rag.inquiry import Tools, inquire
 from rag.models import LLM, Embedder, SentenceTransformerEmbedder, make_llm
 from rag.reader import make_reader
 from rag.retrieve import Scope, nearest, search
 from rag.settings import Settings, load_settings
 from rag.store import Store
+from rag.turnstile import Turnstile
 from rag.types import (
     Answer,
     ArchiveStatus,
     Article,
+    DayCount,
     Event,
     History,
     IngestReport,
     RankedPassage,
 )
+from rag.words import Filters
 
 if TYPE_CHECKING:
     from llama_index.core.query_engine import CustomQueryEngine
     from llama_index.core.retrievers import BaseRetriever
 
     from rag.llamaindex import PlainCitationEngine
+
+
+Outlets = str | Sequence[str] | None
+"""One outlet, or several; None or an empty sequence for all."""
 
 
 class Archive:
@@ -46,9 +56,11 @@ class Archive:
     def __init__(self, store: Store, settings: Settings, embedder: Embedder, llm: LLM) -> None:
         self.settings = settings
         self._store = store
+        self._saved = ConversationFile(store.folder / FILE_NAME)
         self._embedder = embedder
         self._llm = llm
         self._reader = make_reader(settings)
+        self._turnstile = Turnstile(one_by_one=not settings.is_endpoint)
         from rag.support import SupportModel
 
         self._support = SupportModel()
@@ -76,6 +88,7 @@ class Archive:
 
     def close(self) -> None:
         """Release the files."""
+        self._saved.close()
         self._store.close()
 
     def __enter__(self) -> Self:
@@ -96,18 +109,18 @@ class Archive:
         *inputs: str | Path | Article,
         progress: Callable[[IngestReport], None] = lambda report: None,
     ) -> IngestReport:
-        """Store articles from files, folders and `Article` objects.
+        """Store articles from files, folders, web addresses ("https://...") and `Article` objects.
 
-        Unchanged articles cost no embedding; changed ones replace their old passages. Records
-        that cannot be stored are in the report's `failures`. Raises `SourceError` for a path that
-        does not exist, `ArchiveLockedError`, `ArchiveError`.
+        Unchanged articles cost no embedding; changed ones replace their old passages. Records and
+        pages that cannot be stored are in the report's `failures`. Raises `SourceError` for a path
+        that does not exist, `ArchiveLockedError`, `ArchiveError`.
         """
         from rag.ingest import ingest, records
 
         return ingest(
             self._store,
             self._embedder,
-            records(inputs),
+            records(inputs, allow_private=self.settings.allow_private_urls),
             self.settings.passage_characters,
             progress,
         )
@@ -119,6 +132,32 @@ class Archive:
     def articles(self, limit: int = -1) -> list[Article]:
         """Current articles, latest first, undated ones last; all of them by default."""
         return self._store.ledger.articles(limit)
+
+    def find(
+        self,
+        words: str = "",
+        limit: int = 50,
+        source: Outlets = None,
+        since: date | None = None,
+        until: date | None = None,
+    ) -> list[Article]:
+        """Articles whose title or text has all the words, best first; without words, latest first.
+
+        `since` and `until` are inclusive.
+        """
+        return overview.find(self._store, storable(words), limit, Filters(since, until, source))
+
+    def passages(self, article_id: str) -> list[tuple[int, int]]:
+        """The passages of an article as (start, end). Raises `ArticleNotFoundError`."""
+        return overview.passages(self._store, article_id)
+
+    def days(self) -> list[DayCount]:
+        """The number of articles by day and outlet, earliest first; undated ones last."""
+        return overview.days(self._store)
+
+    def sources(self) -> list[str]:
+        """The outlets, those with most articles first."""
+        return overview.sources(self._store)
 
     def delete(self, article_id: str) -> None:
         """Remove an article from all stores. Raises `ArticleNotFoundError`."""
@@ -151,14 +190,16 @@ class Archive:
         as_of: date | None = None,
         since: date | None = None,
         until: date | None = None,
-        source: str | None = None,
+        source: Outlets = None,
     ) -> list[RankedPassage]:
         """The best `k` passages, best first; near-copies are folded into one.
 
         `as_of` (default: today) leaves out what was published more than a day later, and is the
-        day from which an article's age is counted; `since` and `until` are inclusive.
+        day from which an article's age is counted; `since` and `until` are inclusive. `source` is
+        an outlet or several.
         """
         scope = Scope(as_of or date.today(), since, until, source)
+        question = storable(question)
         vector = self._embedder.encode([question])[0]
         found = search(self._store, self.settings, self._reader, question, vector, k, scope)
         return [one.passage for one in found]
@@ -170,16 +211,18 @@ class Archive:
         as_of: date | None = None,
         since: date | None = None,
         until: date | None = None,
-        source: str | None = None,
+        source: Outlets = None,
         wording: bool = True,
+        query: str | None = None,
     ) -> Answer:
         """Answer a question from the archive, or abstain.
 
         `history` holds earlier (question, answer) pairs, oldest first. With `wording=False` the
-        evidence is quoted and no language model is called. The other arguments are those of
-        `search`. A language model that fails costs the wording, not the answer: see `trace.notes`.
+        evidence is quoted and no language model is called. `query` is the question as it is to be
+        understood; then `history` is not used for that. The other arguments are those of `search`.
+        A language model that fails costs the wording, not the answer: see `trace.notes`.
         """
-        *_, last = self.stream(question, history, as_of, since, until, source, wording)
+        *_, last = self.stream(question, history, as_of, since, until, source, wording, query)
         assert isinstance(last, Answer)
         return last
 
@@ -190,12 +233,13 @@ class Archive:
         as_of: date | None = None,
         since: date | None = None,
         until: date | None = None,
-        source: str | None = None,
+        source: Outlets = None,
         wording: bool = True,
+        query: str | None = None,
     ) -> Answer:
         """`ask`, in a thread."""
         return await asyncio.to_thread(
-            self.ask, question, history, as_of, since, until, source, wording
+            self.ask, question, history, as_of, since, until, source, wording, query
         )
 
     def stream(
@@ -205,15 +249,20 @@ class Archive:
         as_of: date | None = None,
         since: date | None = None,
         until: date | None = None,
-        source: str | None = None,
+        source: Outlets = None,
         wording: bool = True,
+        query: str | None = None,
     ) -> Iterator[Event]:
         """The evidence, then each worded sentence once it is checked, then the answer.
 
-        The arguments are those of `ask`. Closing the iterator stops the language model.
+        The arguments are those of `ask`. Closing the iterator stops the language model. One
+        question at a time is worded by a model on this machine; the others get `Waiting`, again
+        and again until it is their turn, before their first sentence.
         """
         scope = Scope(as_of or date.today(), since, until, source)
-        yield from inquire(self._tools(), question, history, scope, wording)
+        said = [(storable(before), storable(answer)) for before, answer in history]
+        understood = storable(query or "").strip()
+        yield from inquire(self._tools(), storable(question), said, scope, wording, understood)
 
     def supports(self, claim: str, evidence: str) -> float:
         """The probability, in 0..1, that the evidence supports the claim; both are plain text."""
@@ -224,6 +273,21 @@ class Archive:
         with self._store.writing():
             save_calibration(calibration, self._store.folder)
 
+    # -- conversations ------------------------------------------------------------------------
+
+    def conversations(self, user: str = "") -> Conversations:
+        """The saved conversations of a user; "" is the one where there are no users."""
+        return Conversations(self._saved, user, self.article)
+
+    def feedback(self) -> list[dict[str, Any]]:
+        """Rated answers of all users, oldest first, as lines of an evaluation set.
+
+        See `rag.feedback.feedback_rows` for the names. Raises `ArchiveError`.
+        """
+        from rag.feedback import feedback_rows
+
+        return feedback_rows(self._saved, self.article)
+
     def _tools(self) -> Tools:
         return Tools(
             store=self._store,
@@ -233,6 +297,7 @@ class Archive:
             reader=self._reader,
             support=self._support,
             calibration=load_calibration(self._store.folder),
+            turnstile=self._turnstile,
         )
 
     # -- llama-index --------------------------------------------------------------------------

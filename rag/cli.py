@@ -55,7 +55,9 @@ DEFAULT_ARCHIVE = Path("archive")
 
 @app.command()
 def ingest(
-    paths: Annotated[list[Path], typer.Argument(help="Files and folders of articles.")],
+    paths: Annotated[
+        list[str], typer.Argument(help="Files and folders of articles, and addresses of pages.")
+    ],
     archive: ArchiveOption = DEFAULT_ARCHIVE,
 ) -> None:
     """Put articles into the archive: .txt, .md, .html, .json, .jsonl, .jsonl.gz, .csv.
@@ -143,7 +145,9 @@ def ask(
     ] = None,
     since: Annotated[str | None, typer.Option(help="Only articles from this day on.")] = None,
     until: Annotated[str | None, typer.Option(help="Only articles up to this day.")] = None,
-    source: Annotated[str | None, typer.Option(help="Only articles of this outlet.")] = None,
+    source: Annotated[
+        list[str] | None, typer.Option(help="Only articles of this outlet; may be repeated.")
+    ] = None,
     no_llm: NoLlmOption = False,
     model: ModelOption = None,
     model_name: ModelNameOption = None,
@@ -167,23 +171,83 @@ def ask(
 @app.command()
 def chat(
     archive: ArchiveOption = DEFAULT_ARCHIVE,
-    port: Annotated[int, typer.Option(help="The port on 127.0.0.1.")] = 7860,
+    host: Annotated[
+        str, typer.Option(help="The address to listen on; without --auth only this machine's own.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="The port; 0 takes a free one.")] = (
+        7860
+    ),
+    auth: Annotated[
+        Path | None, typer.Option(help="A file of users, who log in: see newsrag user.")
+    ] = None,
+    tls_cert: Annotated[Path | None, typer.Option(help="A certificate, PEM: serve https.")] = None,
+    tls_key: Annotated[Path | None, typer.Option(help="The certificate's key, PEM.")] = None,
+    host_name: Annotated[
+        list[str] | None, typer.Option(help="A name that browsers reach the chat by; repeatable.")
+    ] = None,
     no_llm: NoLlmOption = False,
     model: ModelOption = None,
     model_name: ModelNameOption = None,
     no_browser: Annotated[bool, typer.Option(help="Do not open a browser.")] = False,
 ) -> None:
     """Open the chat in the browser."""
-    from ui.app import serve
+    from ui.server import is_loopback, serve
+
+    if (tls_cert is None) != (tls_key is None):
+        raise SettingsError("--tls-cert and --tls-key belong together: give both or none")
+
+    def started(url: str) -> None:
+        console().print(plain(f"The chat is at {url} (Ctrl-C ends it)"))
+        if not (tls_cert or is_loopback(host)):
+            errors().print("Passwords cross the network unencrypted: see --tls-cert and --tls-key.")
 
     with _open(archive, model=model, model_name=model_name) as opened:
         serve(
             opened,
-            port=port,
+            host,
+            port,
             open_browser=not no_browser,
             wording=not no_llm,
-            started=lambda url: console().print(plain(f"The chat is at {url} (Ctrl-C ends it)")),
+            started=started,
+            auth=auth,
+            tls=(tls_cert, tls_key) if tls_cert and tls_key else None,
+            host_names=host_name or (),
         )
+
+
+@app.command()
+def user(
+    name: Annotated[str, typer.Argument(help="Who logs in.")],
+    auth: Annotated[Path, typer.Option(help="The file of users; it is made when missing.")],
+) -> None:
+    """Add a user of the chat, or change their password. Deleting their line removes them."""
+    from ui.auth import write_user
+
+    password = typer.prompt("Password", hide_input=True, confirmation_prompt="The same again")
+    added = write_user(auth, name, password)
+    console().print(plain(f"{'Added' if added else 'Changed'} {name} in {auth}."))
+
+
+@app.command()
+def feedback(
+    archive: ArchiveOption = DEFAULT_ARCHIVE,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print JSON lines: a question set for newsrag eval.")
+    ] = False,
+) -> None:
+    """Show what users of the chat said about its answers."""
+    with _open(archive) as opened:
+        rows = opened.feedback()
+    if as_json:
+        for row in rows:
+            typer.echo(json.dumps(row, ensure_ascii=False))
+        return
+    from rich.table import Table
+
+    table = Table("thumb", "question", "note", box=None)
+    for row in rows:
+        table.add_row(*(plain(str(row.get(key, ""))) for key in ("thumb", "question", "note")))
+    console().print(table)
 
 
 SetArgument = Annotated[

@@ -7,6 +7,8 @@
     │   ├── ArchiveLockedError      another process is writing to it
     │   └── ArchiveMismatchError    it was made with other, incompatible settings
     ├── ArticleNotFoundError    no article has this id
+    ├── ConversationError       a title, note, question or search cannot be kept or used as given
+    │   └── ConversationNotFoundError   this user has no such conversation, or it no such question
     └── ModelError              a model is missing, damaged or does not load
         └── LLMError            the language model is down, slow or answers rubbish
 
@@ -45,6 +47,14 @@ class ArchiveMismatchError(ArchiveError):
 
 class ArticleNotFoundError(NewsragError):
     """No article has the given id."""
+
+
+class ConversationError(NewsragError):
+    """A title, a note, a question or a search cannot be kept or used as given."""
+
+
+class ConversationNotFoundError(ConversationError):
+    """The user has no conversation with the given id, or it has no question with that id."""
 
 
 class ModelError(NewsragError):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import gzip
 import os
+import re
 import zlib
 from collections.abc import Iterator, Mapping
 from io import BufferedReader
@@ -20,6 +21,7 @@ LINE_LIMIT = 32 * 1024 * 1024
 FILE_LIMIT = 64 * 1024 * 1024
 """Bytes of the longest file of a format that has to be read as a whole."""
 
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 _SAMPLE = 1024 * 1024
 _UNKNOWN_ENCODING = "is not text in UTF-8 or another encoding that can be told"
 
@@ -47,6 +49,11 @@ def kind_of(value: object) -> str:
     return kinds.get(type(value), "null")
 
 
+def storable(text: str) -> str:
+    """Return the text with one U+FFFD for each character that UTF-8 or SQLite cannot hold."""
+    return _UNSTORABLE.sub("\ufffd", text)
+
+
 def with_plain_newlines(text: str) -> str:
     """Return the text with LF alone as the end of a line."""
     return text.replace("\r\n", "\n").replace("\r", "\n")
@@ -56,19 +63,28 @@ def text_of(path: Path) -> str:
     """Read a whole file as text. Raises `SourceError`, `OSError`."""
     if path.stat().st_size > FILE_LIMIT:
         raise SourceError(name_of(path), f"is larger than {FILE_LIMIT:,} bytes")
-    data = path.read_bytes()
+    return decoded(path.read_bytes(), name_of(path))
+
+
+def decoded(data: bytes, place: str, told: str | None = None) -> str:
+    """Decode a whole text: as UTF-8, else as the encoding `told`, else as it looks.
+
+    Raises `SourceError`.
+    """
     text = _decode(data, "utf-8-sig")
+    if text is None and told:
+        text = _decode(data, told)
     if text is None:
         text = _decode(data, _guess_encoding(data))
     if text is None:
-        raise SourceError(name_of(path), _UNKNOWN_ENCODING)
+        raise SourceError(place, _UNKNOWN_ENCODING)
     return with_plain_newlines(text)
 
 
 def _decode(data: bytes, encoding: str) -> str | None:
     try:
         return data.decode(encoding)
-    except UnicodeError:
+    except (UnicodeError, LookupError):  # no encoding may have the name that was told
         return None
 
 

@@ -107,7 +107,16 @@ def _by_name(header: list[str], row: list[str], place: str) -> object:
 # Files of one article.
 
 
+def _scraped(path: Path) -> dict[str, object]:
+    return scraped_fields(text_of(path))
+
+
 def _html(path: Path) -> dict[str, object]:
+    return html_fields(text_of(path), name_of(path))
+
+
+def html_fields(html: str, place: str) -> dict[str, object]:
+    """The article of a page. Raises `SourceError`."""
     with warnings.catch_warnings():
         # Its import of urllib3 warns of a missing proxy library, which we have no use for.
         warnings.filterwarnings("ignore", message="SOCKS support")
@@ -115,15 +124,14 @@ def _html(path: Path) -> dict[str, object]:
     from lxml.etree import LxmlError  # type: ignore[import-untyped]
     from trafilatura.settings import Document
 
-    html = text_of(path)
     try:
         page = trafilatura.bare_extraction(
             html, with_metadata=True, include_comments=False, date_extraction_params=_HTML_DATES
         )
     except (*_PARSER_ERRORS, LxmlError) as error:
-        raise SourceError(name_of(path), f"cannot be parsed as HTML: {error}") from error
+        raise SourceError(place, f"cannot be parsed as HTML: {error}") from error
     if not isinstance(page, Document) or not page.text:
-        raise SourceError(name_of(path), "holds no article text")
+        raise SourceError(place, "holds no article text")
     text = page.text.removeprefix(f"{page.title}\n")
     fields = {"text": text, "title": page.title, "url": page.url, "source": page.sitename}
     return {**fields, "published": _unambiguous(page.date, html)}
@@ -141,7 +149,7 @@ def _unambiguous(found: str | None, html: str) -> str | None:
 
 
 WHOLE: dict[str, Callable[[Path], dict[str, object]]] = {
-    ".txt": scraped_fields,
+    ".txt": _scraped,
     ".md": markdown_fields,
     ".html": _html,
     ".htm": _html,

@@ -9,10 +9,12 @@ from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 
+from rag.errors import SourceError
+from rag.fetch import fetch, is_url
 from rag.ledger import StageResult
 from rag.models import Embedder
 from rag.passages import split_passages
-from rag.sources import Record, load
+from rag.sources import Record, load, read_page
 from rag.store import Store
 from rag.types import Article, Failure, IngestReport
 from rag.words import IndexEntry
@@ -123,14 +125,26 @@ class _Pipeline:
         self._progress(self.report)
 
 
-def records(inputs: Iterable[str | Path | Article]) -> Iterator[Record | Failure]:
-    """The records of files, folders and `Article` objects.
+def records(
+    inputs: Iterable[str | Path | Article], *, allow_private: bool = False
+) -> Iterator[Record | Failure]:
+    """The records of files, folders, web addresses and `Article` objects.
 
     Raises `SourceError` for a path that does not exist, before anything is read.
     """
     inputs = list(inputs)
     given = [_given(item) for item in inputs if isinstance(item, Article)]
-    return chain(given, load([Path(item) for item in inputs if not isinstance(item, Article)]))
+    urls = [item for item in inputs if isinstance(item, str) and is_url(item)]
+    pages = (_fetched(url, allow_private) for url in urls)
+    paths = [Path(i) for i in inputs if not isinstance(i, Article) and i not in urls]
+    return chain(given, pages, load(paths))
+
+
+def _fetched(url: str, allow_private: bool) -> Record | Failure:
+    try:
+        return read_page(fetch(url, allow_private=allow_private))
+    except SourceError as error:
+        return Failure(error.place, error.reason)
 
 
 def _given(article: Article) -> Record | Failure:

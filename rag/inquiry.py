@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 
@@ -22,6 +22,7 @@ from rag.reader import Reader
 from rag.retrieve import Found, Scope, Window, condense, search
 from rag.settings import Settings
 from rag.store import Store
+from rag.turnstile import Turnstile
 from rag.types import (
     Answer,
     Check,
@@ -45,6 +46,7 @@ WORTH_ASKING = 0.25
 """The language model is asked from this share of the least probability on: it may raise it."""
 
 _QUOTED = "The evidence is quoted instead."
+_WITHOUT_PHRASE = "it does not have the phrase that answers"
 _PART = re.compile(
     r"\?\s+(?=\w)|,?\s+and\s+(?=(?:who|whom|whose|what|when|where|which|why|how)\b)", re.IGNORECASE
 )
@@ -65,6 +67,7 @@ class Tools:
     reader: Reader | None
     support: verify.Support
     calibration: Calibration
+    turnstile: Turnstile
 
     @property
     def threshold(self) -> float:
@@ -91,18 +94,29 @@ def parts(query: str) -> list[tuple[str, str]]:
 
 
 def inquire(
-    tools: Tools, question: str, history: History, scope: Scope, wording: bool
+    tools: Tools,
+    question: str,
+    history: History,
+    scope: Scope,
+    wording: bool,
+    query: str = "",
 ) -> Iterator[Event]:
-    """The evidence, then each worded sentence once it is checked, then the answer."""
+    """The evidence, then each worded sentence once it is checked, then the answer.
+
+    `query` is the question as understood, where the user has given it. Only the wording waits for
+    other questions.
+    """
     run = _Run(tools, wording)
-    query = condense(question, history)
+    query = query or condense(question, history)
     looked = [run.look(asked, alone, scope) for asked, alone in parts(query)]
     passages = _interleaved([part.found for part in looked])
     yield Evidence(query, passages, tuple(q for part in looked for q in part.quotes))
-    for part in looked:
-        if wording and part.probability >= WORTH_ASKING * tools.threshold:
-            yield from run.word(part)
-        run.settle(part)
+    with tools.turnstile.place() as place:
+        for part in looked:
+            if wording and part.probability >= WORTH_ASKING * tools.threshold:
+                yield from place.wait()
+                yield from run.word(part)
+            run.settle(part)
     yield run.answer(question, query, looked, passages, scope)
 
 
@@ -119,6 +133,8 @@ class _Part:
     quotes: tuple[Sentence, ...]
     missing: tuple[str, ...]
     shown: list[Sentence] = field(default_factory=list)
+    said: str = ""
+    home: EvidenceSentence | None = None
     short: Short | None = None
 
     @property
@@ -169,28 +185,56 @@ class _Run:
 
         A model that fails leaves a note, and the quotes.
         """
-        drafts = kept = 0
-        with closing(writing.write(self._tools.llm, part.query, part.evidence)) as written:
+        try:
+            if short.wanted(part.query) == "phrase":
+                self._say(part)
+            with closing(self._drafts(part)) as drafts:
+                yield from self._kept(part, drafts)
+        except LLMError as error:
+            instead = "The answer ends early." if part.shown else _QUOTED
+            self._notes.append(f"{_sentence(str(error))} {instead}")
+
+    def _say(self, part: _Part) -> None:
+        """The model's phrase, if it stands in the evidence; that sentence is then quoted first."""
+        with self.stage("phrase"):
+            reply = writing.phrase(self._tools.llm, part.query, part.evidence)
+        part.short, part.home = short.from_phrase(part.query, reply.text, part.evidence)
+        said = {"phrase said": float(part.home is not None)}
+        if reply.certainty is not None:
+            said |= {"certainty known": 1.0, "certainty": reply.certainty}
+        part.signals |= said
+        if part.home is None:
+            return
+        part.said = reply.text
+        if part.quotes:
+            first = verify.quotes([part.home])
+            part.quotes = (*first, *(q for q in part.quotes if q not in first))[: verify.MAX_QUOTES]
+
+    def _drafts(self, part: _Part) -> Generator[writing.Draft]:
+        with closing(
+            writing.write(self._tools.llm, part.query, part.evidence, said=part.said)
+        ) as written:
             while True:
                 with self.stage("write"):
-                    try:
-                        draft = next(written, None)
-                    except LLMError as error:
-                        instead = "The answer ends early." if part.shown else _QUOTED
-                        self._notes.append(f"{_sentence(str(error))} {instead}")
-                        return
+                    draft = next(written, None)
                 if draft is None:
-                    break
-                drafts += 1
-                sentence = self._checked(part, draft)
-                if sentence is not None:
-                    kept += 1
-                    self._weigh(part, support=sentence.support, agrees=_agrees(part, sentence))
-                    if part.probability >= self._tools.threshold:
-                        part.shown.append(sentence)
-                        yield sentence
+                    return
+                yield draft
+
+    def _kept(self, part: _Part, drafts: Iterable[writing.Draft]) -> Iterator[Sentence]:
+        """The drafts that hold, as long as an answer is probable enough."""
+        written = kept = 0
+        for draft in drafts:
+            written += 1
+            sentence = self._checked(part, draft)
+            if sentence is not None:
+                kept += 1
+                self._weigh(part, support=sentence.support, agrees=_agrees(part, sentence))
+                if part.probability >= self._tools.threshold:
+                    part.shown.append(sentence)
+                    yield sentence
         if not kept:
-            self._weigh(part, declined=float(drafts == 0))
+            self._weigh(part, declined=float(written == 0))
 
     def _weigh(self, part: _Part, **wording: float) -> None:
         """The probability again, now that the model has been heard."""
@@ -200,10 +244,17 @@ class _Run:
             part.quotes = ()
 
     def _checked(self, part: _Part, draft: writing.Draft) -> Sentence | None:
-        """A draft that holds; else written once more from what it came closest to, or quoted."""
+        """A draft that holds; else written once more from what it came closest to, or quoted.
+
+        Where the model has given a phrase, a draft without it is no answer, and the sentence that
+        has the phrase is quoted.
+        """
         tools = self._tools
         with self.stage("verify"):
             verdict = verify.check(tools.support, draft, part.evidence, part.query)
+        if part.home and (verdict.sentence is None or not _says(draft.text, part.short)):
+            (quote,) = verify.quotes([part.home])
+            return self._note(draft.text, "quoted", quote, verdict.reason or _WITHOUT_PHRASE)
         if verdict.sentence is not None:
             return self._note(draft.text, "kept", verdict.sentence)
         if verdict.near is None:
@@ -222,7 +273,7 @@ class _Run:
         """What the model writes from one evidence sentence alone, if that holds."""
         tools = self._tools
         try:
-            with closing(writing.write(tools.llm, query, [near], again=True)) as written:
+            with closing(writing.write(tools.llm, query, [near], "again")) as written:
                 draft = next(written, None)
         except LLMError:
             return None
@@ -238,16 +289,21 @@ class _Run:
         return sentence
 
     def settle(self, part: _Part) -> None:
-        """What is shown for a part: its sentences, or else the quotes that are left to it."""
+        """What is shown for a part: its sentences, or else the quotes that are left to it.
+
+        The phrase is the model's, else the one that the reader finds in the first sentence, else
+        the one that the read windows speak for.
+        """
         part.shown = part.shown or list(part.quotes)
         kind = short.wanted(part.query)
-        if not part.shown or kind is None or self._tools.reader is None:
-            return
-        with self.stage("short"):
-            worded = short.from_sentence(self._tools.reader, part.query, kind, part.shown[0])
-            part.short = worded or (
-                short.from_windows(part.query, part.windows) if kind == "phrase" else None
-            )
+        if not part.shown:
+            part.short = None
+        elif kind is not None and part.short is None and self._tools.reader is not None:
+            with self.stage("short"):
+                worded = short.from_sentence(self._tools.reader, part.query, kind, part.shown[0])
+                part.short = worded or (
+                    short.from_windows(part.query, part.windows) if kind == "phrase" else None
+                )
 
     def answer(
         self,
@@ -320,10 +376,14 @@ def _named(query: str, found: Sequence[Found]) -> tuple[tuple[str, ...], float]:
     return missing, max(shares, default=0.0 if names else 1.0)
 
 
+def _says(text: str, phrase: Short | None) -> bool:
+    """Whether a sentence has the phrase, letter case and white space apart."""
+    return phrase is not None and phrase.text.lower() in " ".join(text.split()).lower()
+
+
 def _agrees(part: _Part, sentence: Sentence) -> float:
     """Whether the sentence has the phrase that the reader found in the passages."""
-    phrase = short.from_windows(part.query, part.windows)
-    return float(phrase is not None and phrase.text.lower() in sentence.text.lower())
+    return float(_says(sentence.text, short.from_windows(part.query, part.windows)))
 
 
 def _sentence(text: str) -> str:

@@ -21,6 +21,7 @@ from typing import Any, NamedTuple, cast
 
 from rag.errors import ArchiveError, ArticleNotFoundError
 from rag.types import Article, Span
+from rag.words import Filters
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
@@ -44,6 +45,7 @@ CREATE TABLE IF NOT EXISTS garbage (
 ) STRICT;
 """
 _ARTICLE_COLUMNS = "a.id, a.title, a.text, a.source, a.url, a.day, a.revision"
+_ALL = Filters()
 _MAX_VARIABLES = 500
 _BUSY_SECONDS = 10
 
@@ -63,6 +65,15 @@ class PassageRow(NamedTuple):
     end: int
     day: int
     source: str | None
+
+
+class DayRow(NamedTuple):
+    """How much is of one day and outlet; day 0 is undated."""
+
+    day: int
+    source: str | None
+    articles: int
+    passages: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,14 +279,25 @@ class Ledger:
             raise ArticleNotFoundError(f"the archive has no article {article_id}")
         return _article(rows[0])
 
-    def articles(self, limit: int = -1) -> list[Article]:
-        """Current articles, latest first; undated ones last."""
+    def articles(self, limit: int = -1, filters: Filters = _ALL) -> list[Article]:
+        """Current articles that pass the filters, latest first; undated ones last."""
         rows = self._rows(
             f"SELECT {_ARTICLE_COLUMNS} FROM articles a WHERE state = 'current'"
+            " AND day BETWEEN ? AND ? AND (? OR source IN (SELECT value FROM json_each(?)))"
             " ORDER BY day DESC, id LIMIT ?",
-            (limit,),
+            (*filters.days, not filters.sources, json.dumps(filters.sources), limit),
         )
         return [_article(row) for row in rows]
+
+    def articles_of(self, keys: Sequence[int]) -> list[Article]:
+        """Those of the revisions that are current, in the order of their keys here."""
+        rows = self._rows(
+            f"SELECT a.key, {_ARTICLE_COLUMNS} FROM articles a"
+            " WHERE a.key IN (SELECT value FROM json_each(?)) AND +a.state = 'current'",
+            (json.dumps(keys),),
+        )
+        held = {row[0]: _article(row[1:]) for row in rows}
+        return [held[key] for key in keys if key in held]
 
     def passages(self, article: Article) -> list[PassageSpan]:
         """The passages of one revision, in text order."""
@@ -303,25 +325,14 @@ class Ledger:
             found.update((row[0], PassageRow._make(row)) for row in cast(list[Any], rows))
         return found
 
-    def days(self) -> list[tuple[int, str | None, int]]:
-        """(day, source, passages) of the current articles, for estimating what a filter leaves."""
-        return cast(
-            list[tuple[int, str | None, int]],
-            self._rows(
-                "SELECT a.day, a.source, count(*) FROM articles a JOIN passages p"
-                " ON p.article_id = a.id AND p.revision = a.revision"
-                " WHERE a.state = 'current' GROUP BY a.day, a.source"
-            ),
+    def days(self) -> list[DayRow]:
+        """What is current, by day and outlet, in this order."""
+        rows = self._rows(
+            "SELECT a.day, a.source, count(DISTINCT a.key), count(*) FROM articles a"
+            " JOIN passages p ON p.article_id = a.id AND p.revision = a.revision"
+            " WHERE a.state = 'current' GROUP BY a.day, a.source ORDER BY a.day, a.source"
         )
-
-    def period(self, first: int, last: int, source: str | None) -> tuple[int, int, int]:
-        """(articles, earliest, latest day) of current articles with a day in `first`..`last`."""
-        query = (
-            "SELECT count(*), coalesce(min(nullif(day, 0)), 0), coalesce(max(day), 0)"
-            " FROM articles WHERE state = 'current' AND day BETWEEN ? AND ?"
-            " AND (? IS NULL OR source = ?)"
-        )
-        return cast(tuple[int, int, int], self._rows(query, (first, last, source, source))[0])
+        return [DayRow._make(row) for row in cast(list[Any], rows)]
 
     def version(self) -> int:
         """A number that changes whenever another connection has changed the file."""
@@ -332,36 +343,16 @@ class Ledger:
         query = "SELECT count(*) FROM articles WHERE state = ?"
         return cast(int, self._rows(query, (state,))[0][0])
 
-    def undated(self) -> int:
-        """The number of current articles without a date."""
-        return self.period(0, 0, None)[0]
-
-    def sources(self) -> dict[str, int]:
-        """Articles per outlet, most first."""
-        rows = self._rows(
-            "SELECT coalesce(source, '(none)'), count(*) FROM articles WHERE state = 'current'"
-            " GROUP BY 1 ORDER BY 2 DESC, 1"
-        )
-        return {str(source): cast(int, count) for source, count in rows}
-
 
 def _insert(
     db: sqlite3.Connection, article: Article, revision: int, digest: str, spans: Sequence[Span]
 ) -> None:
     day = article.published.toordinal() if article.published else 0
+    seen = (article.title, article.source, article.url, day, article.text)
     db.execute(
         "INSERT INTO articles (id, revision, state, digest, title, source, url, day, text)"
         " VALUES (?, ?, 'pending', ?, ?, ?, ?, ?, ?)",
-        (
-            article.id,
-            revision,
-            digest,
-            article.title,
-            article.source,
-            article.url,
-            day,
-            article.text,
-        ),
+        (article.id, revision, digest, *seen),
     )
     db.executemany(
         "INSERT INTO passages (article_id, revision, start, end) VALUES (?, ?, ?, ?)",

@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import math
 import os
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
@@ -21,6 +24,7 @@ from rag.errors import LLMError, ModelError
 from rag.settings import EMBEDDED_EMBEDDING_MODEL, Settings, api_key
 
 if TYPE_CHECKING:
+    from llama_index.core.llms import ChatMessage, ChatResponse
     from llama_index.llms.openai_like import OpenAILike
     from sentence_transformers import SentenceTransformer
 
@@ -40,6 +44,14 @@ _INSTALL_LOCAL = "install it with: pip install -c constraints.txt -e '.[local]'"
 _CONTEXT_TOKENS = 4096
 
 
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A whole reply, with the probability of its least certain token; None where it is unknown."""
+
+    text: str
+    certainty: float | None = None
+
+
 class Embedder(Protocol):
     """Texts into unit vectors."""
 
@@ -56,6 +68,9 @@ class LLM(Protocol):
 
     def stream(self, messages: Sequence[Message], max_tokens: int) -> Iterator[str]:
         """Pieces of the reply, as they arrive. Raises `LLMError`."""
+
+    def reply(self, messages: Sequence[Message], max_tokens: int) -> Reply:
+        """The whole reply. Raises `LLMError`."""
 
     def client(self) -> OpenAILike:
         """The model as llama-index knows it. Raises `LLMError`."""
@@ -113,31 +128,56 @@ def _load_sentence_transformer(name: str) -> SentenceTransformer:
 class EndpointLLM:
     """Any OpenAI-compatible endpoint, through llama-index's client."""
 
-    def __init__(self, url: str, name: str, key: str, timeout: float) -> None:
+    def __init__(
+        self, url: str, name: str, key: str, timeout: float, certainty: bool = False
+    ) -> None:
+        """`certainty` asks for the probabilities of tokens, which not every endpoint gives."""
         self.name = name
         self.url = url
         self._timeout = timeout
         self._key = key
+        self._certainty = certainty
         self._client: OpenAILike | None = None
 
     def stream(self, messages: Sequence[Message], max_tokens: int) -> Iterator[str]:
         """Pieces of the reply. Raises `LLMError` when the endpoint is down, slow or broken."""
-        import httpx
-        import openai
-        from llama_index.core.llms import ChatMessage
+        for piece in self._chunks(messages, max_tokens):
+            yield piece.delta or ""
 
+    def reply(self, messages: Sequence[Message], max_tokens: int) -> Reply:
+        """The whole reply, with its certainty where that is asked for. Raises `LLMError`."""
+        text, least = "", math.inf
+        wish = {"logprobs": True} if self._certainty else {}
+        for piece in self._chunks(messages, max_tokens, **wish):
+            text += piece.delta or ""
+            for token in _tokens(piece):
+                least = min(least, token.logprob)
+        return Reply(text, None if least == math.inf else math.exp(least))
+
+    def _chunks(
+        self, messages: Sequence[Message], max_tokens: int, **wish: bool
+    ) -> Iterator[ChatResponse]:
+        """The pieces of a reply that have text, until the whole has taken too long."""
         started = time.monotonic()
         silent = True
-        chat = [ChatMessage(role=role, content=text) for role, text in messages]
-        try:
-            for piece in self.client().stream_chat(chat, max_tokens=max_tokens):
+        with self._errors():
+            for piece in self.client().stream_chat(_chat(messages), max_tokens=max_tokens, **wish):
                 if time.monotonic() - started > self._timeout:
                     raise LLMError(self._slow())
                 if piece.delta:
                     silent = False
-                    yield piece.delta
+                    yield piece
             if silent:  # what is not of the protocol may be passed over by the client
                 raise LLMError(self._broken())
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        """Whatever goes wrong at the endpoint, as one `LLMError`."""
+        import httpx
+        import openai
+
+        try:
+            yield
         except (openai.APITimeoutError, httpx.TimeoutException) as error:
             raise LLMError(self._slow()) from error
         except openai.APIStatusError as error:
@@ -191,6 +231,10 @@ class LocalLLM:
         """Pieces of the reply. Raises `LLMError`."""
         return self._start().stream(messages, max_tokens)
 
+    def reply(self, messages: Sequence[Message], max_tokens: int) -> Reply:
+        """The whole reply, with its certainty. Raises `LLMError`."""
+        return self._start().reply(messages, max_tokens)
+
     def client(self) -> OpenAILike:
         """llama-index's client of the local server. Raises `LLMError`."""
         return self._start().client()
@@ -217,6 +261,8 @@ class LocalLLM:
         parameters.port = 0
         parameters.n_ctx = _CONTEXT_TOKENS
         parameters.n_parallel = 1
+        if allowed := _allowed_cores():
+            parameters.cpuparams.n_threads = parameters.cpuparams_batch.n_threads = allowed
         parameters.verbosity = 0
         parameters.ui = False
         parameters.api_keys = [key]
@@ -224,7 +270,27 @@ class LocalLLM:
             self._server = xllamacpp.Server(parameters)
         except RuntimeError as error:
             raise LLMError(f"the language model file {file} does not load: {error}") from error
-        return EndpointLLM(f"{self._server.listening_address}/v1", self.name, key, self._timeout)
+        url = f"{self._server.listening_address}/v1"
+        return EndpointLLM(url, self.name, key, self._timeout, certainty=True)
+
+
+def _allowed_cores() -> int | None:
+    """How many cores this process may use, where that is not all: llama.cpp would count all."""
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None
+    return allowed if allowed != os.cpu_count() else None
+
+
+def _tokens(piece: ChatResponse) -> Sequence[Any]:
+    """The tokens of a piece with their probabilities; none where the endpoint leaves them out."""
+    choices = getattr(piece.raw, "choices", None) or []
+    given = getattr(choices[0], "logprobs", None) if choices else None
+    return (given.content or []) if given else []
+
+
+def _chat(messages: Sequence[Message]) -> list[ChatMessage]:
+    from llama_index.core.llms import ChatMessage
+
+    return [ChatMessage(role=role, content=text) for role, text in messages]
 
 
 def joined_local_model() -> Path:

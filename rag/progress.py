@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from rag.fetch import is_url
 from rag.sources import count_records
 from rag.types import Article, IngestReport
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def ingest_with_progress(
-    archive: Archive, inputs: Sequence[Path | Article], console: Console
+    archive: Archive, inputs: Sequence[str | Path | Article], console: Console
 ) -> tuple[IngestReport, bool]:
     """Ingest with a bar on `console`; returns the report, and whether Ctrl-C ended it."""
     last = IngestReport()
@@ -47,6 +48,7 @@ def ingest_with_progress(
             return last, True
 
 
-def _count(inputs: Sequence[Path | Article]) -> int:
-    paths = [item for item in inputs if isinstance(item, Path)]
+def _count(inputs: Sequence[str | Path | Article]) -> int:
+    names = [item for item in inputs if not isinstance(item, Article)]
+    paths = [Path(name) for name in names if isinstance(name, Path) or not is_url(name)]
     return count_records(paths) + len(inputs) - len(paths)

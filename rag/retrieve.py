@@ -43,7 +43,7 @@ class Scope:
     as_of: date
     since: date | None = None
     until: date | None = None
-    source: str | None = None
+    source: str | Sequence[str] | None = None
 
     @property
     def filters(self) -> Filters:

@@ -31,6 +31,7 @@ class Settings:
     the embedded reader, any sentence-transformers cross-encoder's name or folder, or "none".
     `accepted_error` is the share of answered questions that the archive may turn out not to answer;
     what is less probable is refused. At 1 nothing is refused for being improbable.
+    `allow_private_urls` lets pages be read from this machine and from private networks.
     """
 
     embedding_model: str = EMBEDDED_EMBEDDING_MODEL
@@ -46,6 +47,7 @@ class Settings:
     reranker: str = EMBEDDED_RERANKER
     accepted_error: float = 0.28
     recency_days: float = 30.0
+    allow_private_urls: bool = False
 
     def __post_init__(self) -> None:
         for name, low, high in (

@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import Literal
 
+from rag.evidence import EvidenceSentence
 from rag.reader import Reader
 from rag.retrieve import Window, sigmoid
 from rag.types import Citation, Sentence, Short
@@ -52,6 +53,9 @@ _TIME = re.compile(
     r"|morning|night)\b"
 )
 _EDGES = " \t\n,.;:!?\"'“”‘’()[]–—-"
+
+LONGEST_PHRASE = 12
+"""Words of a phrase at most: what is longer is a sentence."""
 
 MIN_PHRASE = 0.5
 """A phrase below this probability against "no answer" is not shown."""
@@ -111,6 +115,24 @@ def from_windows(question: str, windows: Sequence[Window]) -> Short | None:
     if weight < MIN_PHRASE:
         return None
     return _cited(Citation(window.article, start, end))
+
+
+def from_phrase(
+    question: str, phrase: str, evidence: Sequence[EvidenceSentence]
+) -> tuple[Short | None, EvidenceSentence | None]:
+    """A phrase that a language model gave, where it stands in the evidence, and the sentence.
+
+    The best sentence that has it counts. Neither is given where none has it, or where the phrase
+    cannot be what the question asks for.
+    """
+    words = phrase.strip(_EDGES)
+    if len(words.split()) > LONGEST_PHRASE:
+        return None, None
+    for one in evidence:
+        found = _find(words, [Citation(one.article, one.start, one.end)])
+        if found is not None and fits(question, found.quote):
+            return _cited(found), one
+    return None, None
 
 
 def from_sentence(reader: Reader, question: str, kind: Wanted, sentence: Sentence) -> Short | None:

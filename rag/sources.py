@@ -1,4 +1,4 @@
-"""Files and folders become articles; what cannot be read becomes a `Failure` with its place.
+"""Files, folders and pages become articles; what cannot be read is told with its place.
 
 Reading is lazy, one record at a time, and never uses the network. Every text leaves here fit for
 storage: lines end in LF, and what UTF-8 or SQLite cannot hold is one U+FFFD a character.
@@ -16,14 +16,23 @@ from urllib.parse import urlsplit
 
 from rag.dates import parse_date
 from rag.errors import SourceError
-from rag.files import fields_of, kind_of, name_of, with_plain_newlines
-from rag.formats import MANY, SUPPORTED, WHOLE, Item
+from rag.fetch import Page
+from rag.files import decoded, fields_of, kind_of, name_of, storable, with_plain_newlines
+from rag.formats import MANY, SUPPORTED, WHOLE, Item, html_fields
+from rag.textfiles import scraped_fields
 from rag.types import Article, Failure
 
-__all__ = ["Record", "article_id", "count_records", "find_files", "load", "parse_date"]
+__all__ = [
+    "Record",
+    "article_id",
+    "count_records",
+    "find_files",
+    "load",
+    "parse_date",
+    "read_page",
+]
 
 _LONGEST_DERIVED_TITLE = 80
-_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 _WEB_URL = re.compile(r"https?://[^\s\x00-\x1f\x7f]+", re.IGNORECASE)
 
 
@@ -32,7 +41,8 @@ class Record:
     """One article and where it came from.
 
     `origin` is the absolute path of the file; in a file of many records `#` and the record's own id
-    follow, or its line or item number. It is unique within a file and stable between runs.
+    follow, or its line or item number. It is unique within a file and stable between runs. A page
+    from the web has "url:" and the hash of its address.
     """
 
     origin: str
@@ -64,6 +74,21 @@ def find_files(paths: Iterable[Path]) -> list[Path]:
 def count_records(paths: Iterable[Path]) -> int:
     """Count what `load` would yield, at a fraction of its cost: the total of a progress bar."""
     return sum(_count(path) for path in find_files(paths))
+
+
+def read_page(page: Page) -> Record:
+    """The article of a page from the web. Raises `SourceError`.
+
+    A page may give its own address, but only on its host: else it could replace the articles of
+    another outlet.
+    """
+    text = decoded(page.data, page.url, page.charset)
+    fields = html_fields(text, page.url) if page.is_html else scraped_fields(text)
+    own = _web_url(_string(fields, page.url, "url"))
+    if _host(own) != _host(page.url):
+        fields["url"] = page.url
+    article = _article(fields_of(fields, page.url), page.url, page.url)
+    return Record(f"url:{article_id(page.url, page.url)}", article)
 
 
 def article_id(url: str | None, content_key: str) -> str:
@@ -191,7 +216,7 @@ def _string(fields: Mapping[str, object], place: str, *names: str) -> str | None
     for name in names:
         value = fields.get(name)
         if isinstance(value, str):
-            return _UNSTORABLE.sub("\ufffd", value)
+            return storable(value)
         if value is not None:
             raise SourceError(place, f'"{name}" must be text, not {kind_of(value)}')
     return None

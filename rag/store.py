@@ -6,21 +6,25 @@ SQLite decides what exists; the two indexes are derived from it and follow.
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import date
 from math import ceil
 from pathlib import Path
 
 from rag.errors import ArchiveError, ArchiveLockedError, ArchiveMismatchError
-from rag.ledger import Ledger, PassageRow, Staged
+from rag.ledger import DayRow, Ledger, PassageRow, Staged
 from rag.models import Vector, Vectors
-from rag.types import ArchiveStatus
+from rag.types import ArchiveStatus, Article
 from rag.vectors import VectorIndex
 from rag.words import Filters, IndexEntry, WordIndex
 
 FORMAT = "1"
+NO_SOURCE = "(none)"
+"""Stands for the outlet of articles without one."""
+
 _EXACT_FILTER_SHARE = 0.15
 """Below this share of allowed passages, Chroma filters before it searches: slow, but complete."""
 _SPARE = 1.5
@@ -66,7 +70,7 @@ class Store:
         self._words: WordIndex | None = None
         self._article_words: WordIndex | None = None
         self._vectors: VectorIndex | None = None
-        self._census: _Census | None = None
+        self._census: Census | None = None
         self._version = self.ledger.version()
 
     def _check_meta(self, wanted: dict[str, str]) -> None:
@@ -188,19 +192,19 @@ class Store:
 
     def status(self) -> ArchiveStatus:
         """Counts, dates, outlets and size on disk."""
-        census = _Census(self.ledger.days())
-        days = [day for day in census.days if day]
+        census = Census(self.ledger.days())
+        articles, first, last = census.period(Filters())
         return ArchiveStatus(
             path=str(self.folder),
-            articles=self.ledger.count("current"),
+            articles=articles,
             passages=census.total,
             pending=self.ledger.count("pending"),
-            first=date.fromordinal(min(days)) if days else None,
-            last=date.fromordinal(max(days)) if days else None,
-            undated=self.ledger.undated(),
-            sources=self.ledger.sources(),
+            first=first,
+            last=last,
+            undated=sum(row.articles for row in census.rows if not row.day),
+            sources=census.sources,
             embedding_model=self.ledger.meta()["embedding_model"],
-            size_bytes=sum(f.stat().st_size for f in self.folder.rglob("*") if f.is_file()),
+            size_bytes=_size(self.folder),
         )
 
     # -- reading ------------------------------------------------------------------------------
@@ -210,7 +214,7 @@ class Store:
     ) -> list[Candidate]:
         """The best `limit` passages by vector and by words that pass the filters, in no order."""
         self._refresh()
-        census = self._census = self._census or _Census(self.ledger.days())
+        census = self._census = self._census or Census(self.ledger.days())
         filters = census.needed(filters)
         lexical = self.words.search(question, limit, filters)
         articles = self.article_words.search(question, limit, filters)
@@ -224,12 +228,15 @@ class Store:
             for i in ids
         ]
 
+    def find(self, words: str, limit: int, filters: Filters) -> list[Article]:
+        """The articles whose title or text has all the words, best first."""
+        self._refresh()
+        hits = self.article_words.search(words, limit, filters, every=True)
+        return self.ledger.articles_of([key for key, _ in hits])
+
     def period(self, filters: Filters) -> tuple[int, date | None, date | None]:
         """How many articles pass the filters, and the days of the first and the last dated one."""
-        count, first, last = self.ledger.period(*_days(filters), filters.source)
-        if not last:
-            return count, None, None
-        return count, date.fromordinal(first), date.fromordinal(last)
+        return (self._census or Census(self.ledger.days())).period(filters)
 
     def _nearest(
         self, vector: Vector, limit: int, filters: Filters, share: float
@@ -269,14 +276,28 @@ class _Scores(dict[int, float]):
         return self._bound
 
 
-class _Census:
-    """How many passages there are per day and outlet, to plan filtered searches."""
+class Census:
+    """How much there is per day and outlet: what the archive holds, and what a filter leaves."""
 
-    def __init__(self, counts: Sequence[tuple[int, str | None, int]]) -> None:
-        self._counts = counts
-        self.total = sum(count for _, _, count in counts)
-        self.days = [day for day, _, _ in counts]
-        self._last = max(self.days, default=0)
+    def __init__(self, rows: Sequence[DayRow]) -> None:
+        self.rows = rows
+        self.total = sum(row.passages for row in rows)
+        self._last = max((row.day for row in rows), default=0)
+
+    @property
+    def sources(self) -> dict[str, int]:
+        """Articles per outlet, most first; those without one under `NO_SOURCE`."""
+        counts: Counter[str] = Counter()
+        for row in self.rows:
+            counts[row.source or NO_SOURCE] += row.articles
+        return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
+
+    def period(self, filters: Filters) -> tuple[int, date | None, date | None]:
+        """How many articles pass the filters, and the days of the first and the last dated one."""
+        passing = self._passing(filters)
+        days = [date.fromordinal(row.day) for row in passing if row.day]
+        articles = sum(row.articles for row in passing)
+        return articles, min(days, default=None), max(days, default=None)
 
     def needed(self, filters: Filters) -> Filters:
         """The filters without an end that nothing comes after."""
@@ -288,32 +309,39 @@ class _Census:
         """The share of all passages that the filters let through, in 0..1."""
         if filters == Filters():
             return 1.0 if self.total else 0.0
-        first, last = _days(filters)
-        source = filters.source
-        passing = sum(
-            count
-            for day, outlet, count in self._counts
-            if first <= day <= last and (source is None or outlet == source)
-        )
+        passing = sum(row.passages for row in self._passing(filters))
         return passing / self.total if self.total else 0.0
+
+    def _passing(self, filters: Filters) -> list[DayRow]:
+        first, last = filters.days
+        sources = frozenset(filters.sources)
+        return [
+            row
+            for row in self.rows
+            if first <= row.day <= last and (not sources or row.source in sources)
+        ]
 
 
 def _passing(
     hits: Sequence[tuple[int, float]], rows: dict[int, PassageRow], filters: Filters
 ) -> list[tuple[int, float]]:
     """The hits that the archive still holds and the filters let through."""
-    first, last = _days(filters)
-    source = filters.source
+    first, last = filters.days
+    sources = frozenset(filters.sources)
     return [
         (passage_id, score)
         for passage_id, score in hits
         if (row := rows.get(passage_id)) is not None
         and first <= row.day <= last
-        and (source is None or row.source == source)
+        and (not sources or row.source in sources)
     ]
 
 
-def _days(filters: Filters) -> tuple[int, int]:
-    """The first and the last day that pass, as ordinals; an undated article has day 0."""
-    first = filters.since.toordinal() if filters.since else 0
-    return first, filters.until.toordinal() if filters.until else date.max.toordinal()
+def _size(folder: Path) -> int:
+    """Bytes of all files of a folder; one that another process removes meanwhile is not there."""
+    total = 0
+    for file in folder.rglob("*"):
+        with suppress(FileNotFoundError):
+            if file.is_file():
+                total += file.stat().st_size
+    return total

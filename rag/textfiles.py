@@ -111,12 +111,12 @@ def _front_matter(text: str, place: str) -> tuple[dict[str, object], str]:
     return {name: value for name, value in fields.items() if value not in ("~", "null")}, body
 
 
-def scraped_fields(path: Path) -> dict[str, object]:
+def scraped_fields(text: str) -> dict[str, object]:
     """Take a scraped article apart: title, header, body, footer."""
     fields: dict[str, object] = {}
     lines: deque[str] = deque()
     title = ""
-    for line in text_of(path).split("\n"):
+    for line in text.split("\n"):
         is_kept = not _is_furniture(line) and not _take_origin(line, fields)
         if is_kept and (line.strip() or (lines and lines[-1].strip())):
             lines.append(line)

@@ -76,7 +76,9 @@ class RankedPassage:
     def to_dict(self) -> dict[str, Any]:
         """The passage as JSON values."""
         return {
+            "id": self.id,
             "article_id": self.article.id,
+            "revision": self.article.revision,
             "title": self.article.title,
             "source": self.article.source,
             "url": self.article.url,
@@ -85,7 +87,7 @@ class RankedPassage:
             "end": self.end,
             "text": self.text,
             "score": round(self.score, 4),
-            "copies": [article.id for article in self.copies],
+            "copies": [{"article_id": a.id, "revision": a.revision} for a in self.copies],
         }
 
 
@@ -333,8 +335,18 @@ class Answer:
             yield from (f"    {shorten(p.text, 160, placeholder=' …')}" for p in group)
 
 
-Event = Evidence | Sentence | Answer
-"""What `Archive.stream` yields: the evidence, each sentence once it is checked, then the answer."""
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """The language model answers other questions first: `place` of them, at least one."""
+
+    place: int
+
+
+Event = Evidence | Waiting | Sentence | Answer
+"""What `Archive.stream` yields: the evidence, each sentence once it is checked, then the answer.
+
+`Waiting` comes before the first sentence, where the language model is busy with other questions.
+"""
 
 Turn = tuple[str, str]
 """One earlier exchange of a conversation: the question and the text of its answer."""
@@ -372,6 +384,18 @@ class IngestReport:
     passages: int = 0
     seconds: float = 0.0
     failures: tuple[Failure, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class DayCount:
+    """How many articles an outlet has of a day; None stands for the undated ones.
+
+    `source` is "(none)" for articles without an outlet.
+    """
+
+    day: date | None
+    source: str
+    articles: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -81,8 +81,8 @@ def _where(filters: Filters) -> dict[str, Any] | None:
         clauses.append({"day": {"$gte": filters.since.toordinal()}})
     if filters.until is not None:
         clauses.append({"day": {"$lte": filters.until.toordinal()}})
-    if filters.source is not None:
-        clauses.append({"source": filters.source})
+    if filters.sources:
+        clauses.append({"source": {"$in": list(filters.sources)}})
     if len(clauses) > 1:
         return {"$and": clauses}
     return clauses[0] if clauses else None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import cache
@@ -12,6 +12,7 @@ from pathlib import Path
 import tantivy
 
 from rag.errors import ArchiveError
+from rag.files import storable
 
 _WRITER_HEAP_BYTES = 64_000_000
 
@@ -21,11 +22,24 @@ class Filters:
     """Which articles may be found; bounds are inclusive.
 
     An undated article passes `until`, since nothing says that it is later, but not `since`.
+    `source` is an outlet or several; none at all lets every outlet through.
     """
 
     since: date | None = None
     until: date | None = None
-    source: str | None = None
+    source: str | Collection[str] | None = None
+
+    @property
+    def days(self) -> tuple[int, int]:
+        """The first and the last day that pass, as ordinals; an undated article has day 0."""
+        first = self.since.toordinal() if self.since else 0
+        return first, (self.until or date.max).toordinal()
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """The outlets that pass; empty where all do."""
+        several = (self.source,) if isinstance(self.source, str) else self.source or ()
+        return tuple(map(storable, several))
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,20 +132,19 @@ class WordIndex:
             writer.wait_merging_threads()
             self._index.reload()
 
-    def search(self, question: str, limit: int, filters: Filters) -> list[tuple[int, float]]:
-        """The best `limit` entries as (id, BM25 score), best first."""
+    def search(
+        self, question: str, limit: int, filters: Filters, *, every: bool = False
+    ) -> list[tuple[int, float]]:
+        """The best `limit` entries as (id, BM25 score), best first.
+
+        They have a word of the question; with `every`, all of its words.
+        """
         terms = list(dict.fromkeys(stems(question)))
         if not terms:
             return []
-        should = [
-            (tantivy.Occur.Should, tantivy.Query.term_query(self._schema, field, term))
-            for term in terms
-            for field in ("title", "text")
-        ]
-        words = tantivy.Query.boolean_query(should)
-        query = tantivy.Query.boolean_query(
-            [(tantivy.Occur.Must, words), *((tantivy.Occur.Must, f) for f in self._must(filters))]
-        )
+        groups = [[term] for term in terms] if every else [terms]
+        parts = (*map(self._any_of, groups), *self._must(filters))
+        query = tantivy.Query.boolean_query([(tantivy.Occur.Must, part) for part in parts])
         searcher = self._index.searcher()
         hits = searcher.search(query, limit, count=False).hits
         ids = searcher.fast_field_values("id", [address for _, address in hits])
@@ -143,18 +156,25 @@ class WordIndex:
         total = searcher.num_docs
         return {term: math.log(1 + total / (1 + searcher.doc_freq("text", term))) for term in terms}
 
+    def _any_of(self, terms: Sequence[str]) -> tantivy.Query:
+        return tantivy.Query.boolean_query(
+            [
+                (tantivy.Occur.Should, tantivy.Query.term_query(self._schema, field, term))
+                for term in terms
+                for field in ("title", "text")
+            ]
+        )
+
     def _must(self, filters: Filters) -> Sequence[tantivy.Query]:
         must = []
         if filters.since or filters.until:
-            low = filters.since.toordinal() if filters.since else 0
-            high = filters.until.toordinal() if filters.until else date.max.toordinal()
             days = tantivy.Query.range_query(
-                self._schema, "day", tantivy.FieldType.Integer, low, high
+                self._schema, "day", tantivy.FieldType.Integer, *filters.days
             )
             must.append(tantivy.Query.const_score_query(days, 0.0))
-        if filters.source is not None:
-            term = tantivy.Query.term_query(self._schema, "source", filters.source, "basic")
-            must.append(tantivy.Query.const_score_query(term, 0.0))
+        if filters.sources:
+            outlets = tantivy.Query.term_set_query(self._schema, "source", list(filters.sources))
+            must.append(tantivy.Query.const_score_query(outlets, 0.0))
         return must
 
     def _open_writer(self) -> tantivy.IndexWriter:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from rag import Archive, Article, LLMError
-from rag.models import Message, SentenceTransformerEmbedder
+from rag.models import Message, Reply, SentenceTransformerEmbedder
 from rag.settings import EMBEDDED_EMBEDDING_MODEL, Settings
 from rag.store import Store
 
@@ -26,13 +26,17 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 
 class ScriptedLLM:
-    """Stands in at the LLM seam: replies as told, piece by piece, and keeps what it was asked."""
+    """Stands in at the LLM seam: replies as told, piece by piece, and keeps what it was asked.
+
+    Its whole replies, which only phrases are asked for as, are `phrase`.
+    """
 
     name = "scripted"
 
-    def __init__(self, *pieces: str, error: str = "") -> None:
+    def __init__(self, *pieces: str, error: str = "", phrase: str = "") -> None:
         self.pieces = pieces
         self.error = error
+        self.phrase = phrase
         self.asked: list[Sequence[Message]] = []
 
     def stream(self, messages: Sequence[Message], max_tokens: int) -> Iterator[str]:
@@ -40,6 +44,12 @@ class ScriptedLLM:
         yield from self.pieces
         if self.error:
             raise LLMError(self.error)
+
+    def reply(self, messages: Sequence[Message], max_tokens: int) -> Reply:
+        self.asked.append(messages)
+        if self.error:
+            raise LLMError(self.error)
+        return Reply(self.phrase)
 
 
 @pytest.fixture(scope="session")

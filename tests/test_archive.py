@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -138,12 +139,64 @@ def test_the_short_answer_stands_in_the_archive(ask_with) -> None:
     assert archive.ask(WHY, wording=False).short is None
 
 
+def test_the_phrase_of_the_model_is_shown_where_the_evidence_has_it(ask_with) -> None:
+    question = "Who made the stolen Halloran chronometer?"
+    plain = ask_with(ScriptedLLM()).ask(question, wording=False)
+    other = next(w for w in plain.text.split() if w.istitle() and w.lower() not in question.lower())
+    said = ask_with(ScriptedLLM("NO ANSWER", phrase=f'"{other}".'), accepted_error=1.0)
+    answer = said.ask(question)
+    assert answer.short.text == other.strip(".,'’")
+    assert answer.short.citation.quote == answer.short.text
+    assert answer.short.text in answer.sentences[0].text
+    assert_citations_hold(said, answer)
+    wrong = "The chronometer was made of 99 zeppelins. [1]"
+    quoted = ask_with(ScriptedLLM(wrong, phrase=other), accepted_error=1.0).ask(question)
+    assert [check.outcome for check in quoted.trace.checks] == ["quoted"]
+    assert quoted.short.text in quoted.sentences[0].text
+    invented = ask_with(ScriptedLLM("NO ANSWER", phrase="Zubrowka"), accepted_error=1.0)
+    assert invented.ask(question).short == plain.short
+
+
 def test_the_support_check_is_open_to_users(corpus_archive: Archive) -> None:
     evidence = "The council voted six to one to repair the Harbor Bridge for 14 million crowns."
     right = corpus_archive.supports("The council voted to repair the Harbor Bridge.", evidence)
     dearer = "The council voted to repair the bridge for 40 million."
     assert corpus_archive.supports(dearer, evidence) == 0.0
     assert 0.5 < right <= 1.0
+
+
+def test_a_question_may_be_put_to_several_outlets(corpus_archive: Archive) -> None:
+    first, second, *others = corpus_archive.sources()
+    assert others
+    both = (first, second)
+    found = corpus_archive.search("What was decided?", k=40, source=both)
+    assert {passage.article.source for passage in found} == set(both)
+    answer = corpus_archive.ask("What was decided?", source=both, wording=False)
+    held = corpus_archive.status().sources
+    assert answer.looked.articles == held[first] + held[second]
+    assert {passage.article.source for passage in answer.passages} <= set(both)
+
+
+def test_the_question_as_understood_may_be_given(corpus_archive: Archive) -> None:
+    history = [("Who made the stolen Halloran chronometer?", "A clockmaker.")]
+    asked = "And what is it insured for?"
+    understood = corpus_archive.ask(asked, history, wording=False)
+    assert understood.trace.query == f"{history[0][0]} {asked}"
+    given = corpus_archive.ask(asked, history, wording=False, query=f" {WHY} ")
+    assert (given.question, given.trace.query) == (asked, WHY)
+    assert given.sentences == corpus_archive.ask(WHY, wording=False).sentences
+    assert corpus_archive.ask(asked, history, wording=False, query=" ").trace.query == (
+        understood.trace.query
+    )
+
+
+def test_a_question_of_broken_text_is_answered_as_text(ask_with) -> None:
+    broken = "\ud800 why is Kim \x00 boosting production?"
+    archive = ask_with(ScriptedLLM("NO ANSWER"))
+    answer = archive.ask(broken, [(broken, broken)], source=archive.sources(), query=broken)
+    assert answer.question == broken.replace("\ud800", "\ufffd").replace("\x00", "\ufffd")
+    assert json.dumps(answer.to_dict(), ensure_ascii=False).encode()
+    assert archive.search(broken)
 
 
 def test_a_failing_model_costs_the_wording_only(ask_with) -> None:

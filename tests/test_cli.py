@@ -7,14 +7,17 @@ import signal
 import subprocess
 import sys
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 
+import httpx
 import pytest
-from conftest import ROOT
+from conftest import ROOT, make_archive
 from typer.testing import CliRunner
 
-from rag import Archive
+from rag import Archive, Asked, Exchange, Feedback
 from rag.cli import app
+from rag.models import SentenceTransformerEmbedder
 from rag.settings import API_KEY_VARIABLE
 
 RUNNER = CliRunner()
@@ -75,6 +78,10 @@ def test_ask_takes_dates_and_outlets(folder: str) -> None:
     assert min(passage["published"] for passage in late["passages"]) >= "2024-01-01"
     herald = json.loads(run(*question, "--source", "Callow County Herald", "--json"))
     assert {passage["source"] for passage in herald["passages"]} == {"Callow County Herald"}
+    with Archive.open(folder) as opened:
+        first, second = opened.sources()[:2]
+    both = json.loads(run(*question, "--source", first, "--source", second, "--json"))
+    assert {passage["source"] for passage in both["passages"]} == {first, second}
     message = run(*question, "--until", "03/04/2023", code=1)
     assert "--until 03/04/2023 is not a full date; write it as YYYY-MM-DD" in message
 
@@ -93,6 +100,13 @@ def test_status_show_and_delete(tmp_path: Path) -> None:
     run("delete", article.id, *archive)
     assert json.loads(run("status", "--json", *archive))["articles"] == 0
     assert "error: the archive has no article" in run("show", article.id, *archive, code=1)
+
+
+def test_a_web_address_is_fetched_or_said_to_be_refused(tmp_path: Path) -> None:
+    archive = ("--archive", str(tmp_path / "archive"))
+    output = run("ingest", "http://127.0.0.1:9/a", *archive, code=1)
+    assert "http://127.0.0.1:9/a: is refused: 127.0.0.1 is on this machine" in output
+    assert "0 added, 0 changed, 0 unchanged, 1 failed" in output
 
 
 def test_bad_records_are_named_and_the_rest_is_stored(tmp_path: Path) -> None:
@@ -210,3 +224,76 @@ def test_the_docs_name_every_command_and_only_known_options() -> None:
         known |= set(re.findall(r"--[a-z][a-z-]+", result.output))
     assert options <= known, options - known
     assert API_KEY_VARIABLE in readme
+
+
+def test_a_user_is_added_and_changed_with_the_password_typed_twice(tmp_path: Path) -> None:
+    file = tmp_path / "users"
+
+    def typed(text: str, code: int = 0) -> str:
+        result = RUNNER.invoke(app, ["user", "ada", "--auth", str(file)], input=text)
+        assert result.exit_code == code, (result.output, result.exception)
+        assert "long enough" not in result.output
+        return result.output
+
+    assert "Added ada" in typed("long enough 1\nlong enough 1\n")
+    before = file.read_text()
+    assert "Changed ada" in typed("long enough 2\nlong enough 3\nlong enough 2\nlong enough 2\n")
+    assert file.read_text() != before
+    before = file.read_text()
+    assert "too short" in typed("short\nshort\n", code=1)
+    assert file.read_text() == before
+
+
+def test_feedback_prints_rated_answers_as_json_lines_and_as_a_table(
+    tmp_path: Path, embedder: SentenceTransformerEmbedder
+) -> None:
+    folder = tmp_path / "archive"
+    said = "What was \x1b[31m said?"
+    with make_archive(folder, embedder) as opened:
+        kept = opened.conversations("ada")
+        conversation = kept.new("said").id
+        for number in range(2):
+            at = datetime(2024, 5, 1, number, tzinfo=UTC)
+            kept.save(conversation, Exchange(f"e{number}", said, Asked(), at))
+        kept.rate(conversation, "e1", Feedback("down", "[bold]Not so.[/bold]"))
+    (row,) = map(json.loads, run("feedback", "--json", "--archive", str(folder)).splitlines())
+    assert (row["question"], row["thumb"]) == (said, "down")
+    assert row["note"] == "[bold]Not so.[/bold]"
+    table = run("feedback", "--archive", str(folder))
+    assert "down" in table
+    assert "[bold]Not so.[/bold]" in table
+    assert "\x1b" not in table
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--host", "0.0.0.0"), "this machine only, not on 0.0.0.0"),
+        (("--auth", "no-such-file"), "no-such-file: cannot be read as users"),
+        (("--tls-cert", "cert.pem"), "--tls-cert and --tls-key belong together"),
+        (("--tls-cert", "a.pem", "--tls-key", "b.pem"), "--tls-cert a.pem is not a file"),
+    ],
+)
+def test_a_chat_that_cannot_be_served_is_one_sentence(
+    folder: str, options: tuple[str, str], message: str
+) -> None:
+    output = run("chat", "--archive", folder, "--no-browser", "--port", "0", *options, code=1)
+    assert message in " ".join(output.split())
+
+
+def test_the_chat_answers_until_it_is_interrupted(folder: str) -> None:
+    chat = newsrag(
+        *("chat", "--archive", folder, "--no-llm", "--no-browser", "--port", "0"),
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+    try:
+        assert chat.stdout
+        url = re.search(r"http://\S+/", chat.stdout.readline())
+        assert url
+        assert httpx.get(f"{url[0]}health", trust_env=False).json()["status"] == "ok"
+        chat.send_signal(signal.SIGINT)
+        _, errors = chat.communicate(timeout=60)
+    finally:
+        chat.kill()
+    assert chat.returncode == 0, errors
+    assert "Traceback" not in errors

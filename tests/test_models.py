@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -63,6 +64,26 @@ def reply_of(url: str, timeout: float = 5) -> str:
 def test_an_endpoint_streams(serve: Callable[[Reply], str]) -> None:
     body = event("It ") + event("closed. [1]") + b"data: [DONE]\n\n"
     assert reply_of(serve(lambda h: send(h, body, "text/event-stream"))) == "It closed. [1]"
+
+
+def test_a_whole_reply_has_the_certainty_of_its_least_token(
+    serve: Callable[[Reply], str],
+) -> None:
+    def chunk(text: str, chance: float) -> bytes:
+        piece = json.loads(event(text)[6:])
+        token = {"token": text, "logprob": math.log(chance), "bytes": None, "top_logprobs": []}
+        piece["choices"][0]["logprobs"] = {"content": [token], "refusal": None}
+        return b"data: " + json.dumps(piece).encode() + b"\n\n"
+
+    body = chunk("Ada ", 0.5) + chunk("Berg", 0.25) + b"data: [DONE]\n\n"
+    url = serve(lambda h: send(h, body, "text/event-stream"))
+    known = EndpointLLM(url, "m", "", 5, certainty=True).reply([("user", "Who?")], 20)
+    assert (known.text, known.certainty) == ("Ada Berg", pytest.approx(0.25))
+    plain = event("Ada ") + event("Berg") + b"data: [DONE]\n\n"
+    url = serve(lambda h: send(h, plain, "text/event-stream"))
+    for certainty in (True, False):
+        unknown = EndpointLLM(url, "m", "", 5, certainty).reply([("user", "Who?")], 20)
+        assert (unknown.text, unknown.certainty) == ("Ada Berg", None)
 
 
 @pytest.mark.parametrize("status", [400, 401, 404, 429, 500])

@@ -28,7 +28,7 @@ def test_the_file_in_the_present_folder_counts(
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("modle = 'x'", "unknown setting modle; known are: accepted_error, article_weight"),
+        ("modle = 'x'", "unknown setting modle; known are: accepted_error, allow_private_urls"),
         ("model = 3", "setting model must be a str, not 3"),
         ("passage_characters = 1.5", "setting passage_characters must be a int, not 1.5"),
         ("passage_characters = true", "setting passage_characters must be a int, not True"),

@@ -6,6 +6,7 @@ import pytest
 from conftest import article
 
 from rag import Citation, Sentence, short
+from rag.evidence import EvidenceSentence
 from rag.reader import Phrase, Reading
 from rag.retrieve import Window
 
@@ -111,3 +112,32 @@ def test_a_phrase_must_be_of_the_kind_that_was_asked_for(
     question: str, phrase: str, expected: bool
 ) -> None:
     assert short.fits(question, phrase) is expected
+
+
+SENTENCES = [
+    EvidenceSentence(ARTICLE, start, end, 0.5, 0.5, 0.5) for start, end in [(63, 88), (0, 62)]
+]
+
+
+@pytest.mark.parametrize(
+    ("question", "said", "expected"),
+    [
+        ("Who opened the bridge?", "Ada Lindqvist", "Ada Lindqvist"),
+        ("Who opened the bridge?", "  ada   lindqvist. ", "Ada Lindqvist"),
+        ("What was opened?", '"Harbor Bridge"', "Harbor Bridge"),
+        ("Who opened the bridge?", "Otto Berg", None),
+        ("Who opened the bridge?", "", None),
+        ("Who opened the bridge?", "the", None),
+        ("When was it opened?", "Ada Lindqvist", None),
+        ("Who was there?", TEXT, None),
+    ],
+)
+def test_a_models_phrase_is_taken_where_it_stands(
+    question: str, said: str, expected: str | None
+) -> None:
+    found, home = short.from_phrase(question, said, SENTENCES)
+    assert (found.text if found else None) == expected
+    assert (home is None) == (expected is None)
+    if found and home:
+        assert ARTICLE.text[found.citation.start : found.citation.end] == expected
+        assert home.start <= found.citation.start < found.citation.end <= home.end

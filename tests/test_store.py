@@ -183,6 +183,14 @@ def test_two_versions_in_one_run_leave_no_trace_of_the_first(
         ({"until": date(2024, 1, 31)}, {"a1", "a3"}),
         ({"since": date(2024, 1, 1), "until": date(2024, 1, 1)}, {"a1"}),
         ({"source": "Other"}, {"a2"}),
+        ({"source": ["Other"]}, {"a2"}),
+        ({"source": ["Other", "Third", "Nobody"]}, {"a2", "a3"}),
+        ({"source": ("Test Gazette", "Third"), "until": date(2024, 1, 31)}, {"a1", "a3"}),
+        ({"source": ["Other", "Third"], "since": date(2024, 1, 1)}, {"a2"}),
+        ({"source": []}, {"a1", "a2", "a3"}),
+        ({"source": ""}, set()),
+        ({"source": ["Nobody"]}, set()),
+        ({"source": ["Oth", "\ud800"]}, set()),
         ({"source": "Nobody"}, set()),
     ],
 )
@@ -194,15 +202,37 @@ def test_filters(
         counting,
         article(1, "The bridge closed.", published=date(2024, 1, 1)),
         article(2, "The bridge opened.", published=date(2024, 2, 1), source="Other"),
-        article(3, "The bridge is old.", published=None),
+        article(3, "The bridge is old.", published=None, source="Third"),
     )
     assert found(store, counting, "bridge", **filters) == expected
+    assert store.period(Filters(**filters))[0] == len(expected)
 
 
 def test_a_rare_outlet_is_found_among_many(store: Store, counting: CountingEmbedder) -> None:
     crowd = [article(n, f"The bridge story number {n}.") for n in range(60)]
     put(store, counting, *crowd, article(99, "Quiet words.", source="Rare"))
     assert found(store, counting, "bridge story", source="Rare") == {"a99"}
+    assert found(store, counting, "bridge story", source=["Rare", "Nobody"]) == {"a99"}
+
+
+def test_the_period_is_that_of_the_articles_that_pass(
+    store: Store, counting: CountingEmbedder
+) -> None:
+    put(
+        store,
+        counting,
+        article(1, "The bridge closed.", published=date(2024, 1, 1)),
+        article(2, "The bridge opened.", published=date(2024, 2, 1), source="Other"),
+        article(3, "The bridge is old.", published=None),
+    )
+    days = (date(2024, 1, 1), date(2024, 2, 1))
+    assert store.period(Filters()) == (3, *days)
+    assert store.period(Filters(source=["Other", "Test Gazette"])) == (3, *days)
+    assert store.period(Filters(source="Test Gazette")) == (2, days[0], days[0])
+    assert store.period(Filters(until=date(2023, 1, 1))) == (1, None, None)
+    with store.writing():
+        store.delete("a2")
+    assert store.period(Filters()) == (2, days[0], days[0])
 
 
 def test_what_another_process_writes_is_found(tmp_path: Path, counting: CountingEmbedder) -> None:
