@@ -14,7 +14,7 @@ from pathlib import Path
 from playwright.sync_api import sync_playwright
 
 from rag import Archive
-from ui.app import start
+from ui.server import start
 
 QUESTION = "why is Kim boosting production?"
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync"]
@@ -29,7 +29,7 @@ def main(folder: str, picture: str) -> None:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
         view = browser.new_page(viewport={"width": 1280, "height": 760})
         view.set_default_timeout(TIMEOUT_MS)
-        view.goto(str(page.local_url))
+        view.goto(page.url)
         view.get_by_label("Question").fill(QUESTION)
         view.get_by_label("Question").press("Enter")
         view.locator(".nr-answer .nr-cite").first.wait_for()
@@ -39,7 +39,7 @@ def main(folder: str, picture: str) -> None:
         view.wait_for_timeout(500)
         view.screenshot(path=picture)
         browser.close()
-        page.close(verbose=False)
+        page.close()
 
 
 if __name__ == "__main__":

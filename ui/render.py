@@ -1,151 +1,55 @@
-"""From rag's types to safe HTML: pure functions, no Gradio.
+"""From rag's types to safe HTML: what all pages share. Pure functions, no Gradio.
 
-Every text that comes from an article, a question or a model passes through `_text`, and there is
-no other way into the page: what looks like markup, Markdown or a script is shown as it was written.
+Every text that comes from an article, a question or a model passes through `text`, and there is
+no other way into the page: what looks like markup, Markdown or a script is shown as it was written,
+and a character that would act unseen (an override of the reading direction, an escape) is shown as
+a sign in its place.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+import re
+from collections.abc import Iterable
 from datetime import date
 from html import escape
-from itertools import groupby
 from urllib.parse import urlsplit
 
-from rag import (
-    Answer,
-    ArchiveStatus,
-    Article,
-    Citation,
-    Evidence,
-    RankedPassage,
-    Sentence,
-    Short,
-)
+from rag import Article, Citation, RankedPassage
 
 Numbers = dict[Citation, int]
+"""Citations and the numbers that they have on the page, in this order."""
 
+MAX_TITLE = 300
+"""Characters of a title, an outlet or an address that are shown."""
 
-@dataclass(frozen=True, slots=True)
-class Turn:
-    """One question and what is known of its answer so far."""
+MAX_MESSAGE = 600
+"""Characters of an error's sentence that are shown."""
 
-    question: str
-    evidence: Evidence | None = None
-    sentences: tuple[Sentence, ...] = ()
-    answer: Answer | None = None
-    error: str = ""
-    stopped: bool = False
+_MAX_URL = 2000
+_MAX_MARKS = 8  # no script puts more on one letter; a flood of them covers the lines around it
 
-    @property
-    def text(self) -> str:
-        """The answer in plain text, as far as it was shown."""
-        return " ".join(sentence.text for sentence in self.shown)
-
-    @property
-    def shown(self) -> tuple[Sentence, ...]:
-        """The sentences on the page: the answer's, or the checked ones, or the quotes."""
-        if self.answer:
-            return self.answer.sentences
-        return self.sentences or (self.evidence.quotes if self.evidence else ())
-
-
-def conversation_html(turns: Iterable[Turn]) -> str:
-    """The whole conversation, oldest question first."""
-    return f'<div class="nr-talk" role="log">{"".join(map(turn_html, turns))}</div>'
-
-
-def turn_html(turn: Turn) -> str:
-    """One question with its answer, or with as much of it as there is."""
-    return (
-        '<section class="nr-turn">'
-        f'<h2 class="nr-question" dir="auto">{_text(turn.question)}</h2>'
-        f"{_understood(turn)}{_body(turn)}{_ending(turn)}"
-        "</section>"
-    )
-
-
-def evidence_html(evidence: Evidence) -> str:
-    """The quotes, before any wording; nothing when the evidence is too weak to answer with."""
-    numbers = number(c for quote in evidence.quotes for c in quote.citations)
-    quotes = "".join(
-        f'<li><blockquote dir="auto">{_sentence(quote, numbers)}</blockquote></li>'
-        for quote in evidence.quotes
-    )
-    return f'<ul class="nr-quotes">{quotes}</ul>' if quotes else ""
-
-
-def answer_html(answer: Answer) -> str:
-    """The phrase, the sentences, what is missing and the numbered cards; or the abstention.
-
-    The probability stands where the stages before had their status line, so that nothing jumps.
-    """
-    notes = "".join(f'<p class="nr-hint nr-note">{_text(note)}</p>' for note in answer.trace.notes)
-    if answer.status == "abstained":
-        return _probability(answer.probability) + _abstention(answer) + notes
-    numbers = number(answer.citations)
-    return (
-        f"{_probability(answer.probability)}{_short(answer.short, numbers)}"
-        f"{_words(answer.sentences, numbers)}{_missing(answer.missing)}{_cards(numbers)}{notes}"
-    )
-
-
-def sentences_html(sentences: Sequence[Sentence]) -> str:
-    """Sentences with numbered citations, and a card for every citation."""
-    numbers = number(c for sentence in sentences for c in sentence.citations)
-    return _words(sentences, numbers) + _cards(numbers)
-
-
-def article_html(article: Article, start: int, end: int, opened: int = 0) -> str:
-    """The article with `start`..`end` highlighted.
-
-    `opened` tells one opening from the next, so that the browser scrolls there again.
-    """
-    before, quote, after = article.text[:start], article.text[start:end], article.text[end:]
-    mark = f'<mark id="nr-mark" tabindex="-1" data-opened="{opened}">{_text(quote)}</mark>'
-    return (
-        '<article class="nr-article" aria-label="Article">'
-        '<button type="button" class="nr-back" data-event="back">Back to the answer</button>'
-        f'<h2 dir="auto">{_text(article.title)}</h2>'
-        f'<p class="nr-byline">{_byline(article)}</p>{_link(article.url)}'
-        f'<div class="nr-text" dir="auto">{_text(before)}{mark}{_text(after)}</div>'
-        "</article>"
-    )
-
-
-def no_article_html() -> str:
-    """The article pane before anything was opened."""
-    return '<p class="nr-hint nr-no-article">A passage you open is shown here, in its article.</p>'
-
-
-def welcome_html(status: ArchiveStatus, examples: Iterable[str]) -> str:
-    """The page before the first question: what the archive holds, and questions to start with."""
-    if not status.articles:
-        return (
-            '<div class="nr-welcome"><h2>The archive is empty</h2>'
-            "<p>Put articles into it with <code>newsrag ingest FOLDER</code>, "
-            "then reload this page.</p>"
-            f'<p class="nr-hint">Archive: {_text(status.path)}</p></div>'
-        )
-    buttons = "".join(
-        f'<li><button type="button" class="nr-example" dir="auto" data-event="ask" '
-        f'data-question="{_text(question)}">{_text(question)}</button></li>'
-        for question in examples
-    )
-    return (
-        '<div class="nr-welcome"><h2>Ask the archive</h2>'
-        f"<p>{_holdings(status)} Every sentence of an answer carries a number: "
-        "open it to read the passage in its article.</p>"
-        + (f'<ul class="nr-examples" role="list">{buttons}</ul>' if buttons else "")
-        + "</div>"
-    )
+_CONTROLS = (
+    "\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f"  # terminals obey these
+    "\u202a-\u202e\u2066-\u206f"  # these turn or freeze the reading direction
+    "\ufff9-\ufffb\ufdd0-\ufdef\ufffe\uffff"  # annotations, and what is no character
+    "\ud800-\udfff"  # halves of a character, which cannot be sent
+    "\U000e0000-\U000e007f"  # an invisible alphabet
+)
+_MARKS = (
+    "\u00ad\u0300-\u036f\u0483-\u0489\u180e\u1ab0-\u1aff\u1dc0-\u1dff\u200b-\u200f"
+    "\u2060-\u2064\u20d0-\u20ff\ufe00-\ufe0f\ufe20-\ufe2f\ufeff\U000e0100-\U000e01ef"
+)
+_FLAG = "\U0001f3f4[\U000e0061-\U000e007a]{3,6}\U000e007f"  # of England, Scotland, Wales
+_UNSENDABLE = re.compile("[\0\ud800-\udfff]")
+_SUSPECT = re.compile(f"[{_CONTROLS}]|[{_MARKS}]{{{_MAX_MARKS + 1}}}")
+_HOST = re.compile(r"[a-z0-9._-]*[a-z0-9_-]\.?$|[0-9a-f:.]+$")
+_UNSHOWN = re.compile(f"{_FLAG}|(?P<kept>[{_MARKS}]{{{_MAX_MARKS}}})[{_MARKS}]+|[{_CONTROLS}]")
 
 
 def error_html(message: str) -> str:
     """One sentence about what went wrong; the errors' own texts begin small and have no stop."""
-    message = f"{message[:1].upper()}{message[1:].removesuffix('.')}."
-    return f'<p class="nr-error" role="alert">{_text(message)}</p>'
+    line = cut(message, MAX_MESSAGE).removesuffix(".")
+    return f'<p class="nr-error" role="alert">{text(line[:1].upper() + line[1:])}.</p>'
 
 
 def number(citations: Iterable[Citation]) -> Numbers:
@@ -154,192 +58,113 @@ def number(citations: Iterable[Citation]) -> Numbers:
 
 
 def safe_url(url: str | None) -> str | None:
-    """The URL if it may be linked: http or https, a host, no blank or control character."""
-    if not url or any(char <= " " or char == "\x7f" for char in url):
+    """The URL if it may be linked, with its host as the network spells it (`xn--...`), else None.
+
+    That is: http or https, a host and no user name, nothing invisible, and nothing that Python and
+    browsers read differently. A host that only looks like another is told apart by its spelling.
+    """
+    if not url or len(url) > _MAX_URL or " " in url or "\\" in url or not url.isprintable():
         return None
     try:
         parts = urlsplit(url)
-        host = parts.hostname
-    except ValueError:
+        host, port = parts.hostname or "", parts.port
+        spelled = host if ":" in host else host.encode("idna").decode()
+    except ValueError:  # UnicodeError is one
         return None
-    return url if parts.scheme in {"http", "https"} and host else None
+    if parts.scheme not in {"http", "https"} or "@" in parts.netloc or not _HOST.match(spelled):
+        return None
+    if host.isascii():
+        return url
+    return parts._replace(netloc=f"{spelled}:{port}" if port else spelled).geturl()
 
 
-def _text(text: str) -> str:
-    """Text as it stands: escaped, and with the two characters that an HTML parser would change."""
-    return escape(text, quote=True).replace("\r", "&#13;").replace("\0", "\ufffd")
+def text(value: str) -> str:
+    """Text for an element or a quoted attribute: escaped, controls visible, nothing else changed.
 
-
-def _body(turn: Turn) -> str:
-    """The answer at its present stage: the quotes, then the checked sentences, then all of it."""
-    if turn.answer:
-        return answer_html(turn.answer)
-    over = turn.stopped or bool(turn.error)
-    if turn.sentences:
-        return ("" if over else _status("Wording the rest…")) + sentences_html(turn.sentences)
-    if turn.evidence and turn.evidence.quotes:
-        label = "Evidence found" if over else "Evidence found – wording it…"
-        return _status(label, busy=not over) + evidence_html(turn.evidence)
-    return "" if over else _status("Searching the archive…")
-
-
-def _ending(turn: Turn) -> str:
-    """How the answer ended, when it did not end well."""
-    if turn.error:
-        return error_html(turn.error)
-    return _status("Stopped.", busy=False) if turn.stopped else ""
-
-
-def _status(words: str, *, busy: bool = True) -> str:
-    return f'<p class="nr-status{" nr-busy" if busy else ""}">{words}</p>'
-
-
-def _understood(turn: Turn) -> str:
-    """The question that was searched for, where it is not the one that was asked.
-
-    An abstention that tells what it looked for has said so already.
+    Each character of `value` is one character of the page, so that offsets stay true.
     """
-    if turn.answer and turn.answer.status == "abstained" and turn.answer.looked:
-        return ""
-    query = turn.answer.trace.query if turn.answer else turn.evidence.query if turn.evidence else ""
-    if not query or query.split() == turn.question.split():
-        return ""
-    return f'<p class="nr-hint" dir="auto">Understood as: {_text(query)}</p>'
+    return escape(visible(value), quote=True).replace("\r", "&#13;")
 
 
-def _probability(probability: float | None) -> str:
-    if probability is None:
-        return ""
-    chance = f"Probability that the archive answers this: {100 * probability:.0f} %"
-    return f'<p class="nr-probability">{chance}</p>'
+def exact(value: str) -> str:
+    """A value for a `data-` attribute that the server gets back unchanged, controls and all.
+
+    Only what no page can carry, NUL and halves of characters, is replaced.
+    """
+    return escape(_UNSENDABLE.sub("\ufffd", value), quote=True).replace("\r", "&#13;")
 
 
-def _short(short: Short | None, numbers: Numbers) -> str:
-    if not short:
-        return ""
-    mark = _number_button(short.citation, numbers[short.citation])
-    return f'<p class="nr-short" dir="auto"><span>{_text(short.text)}</span>{mark}</p>'
+def visible(value: str) -> str:
+    """Each control character as a sign in its place (␛, �), and floods of marks cut off by them."""
+    return _UNSHOWN.sub(_sign, value) if _SUSPECT.search(value) else value
 
 
-def _words(sentences: Sequence[Sentence], numbers: Numbers) -> str:
-    """The sentences: running text, but a block for each that quotes its source word for word."""
-    blocks = []
-    for quoted, group in groupby(sentences, _is_quote):
-        told = [_sentence(sentence, numbers) for sentence in group]
-        if quoted:
-            blocks += [f'<blockquote dir="auto">{quote}</blockquote>' for quote in told]
-        else:
-            blocks.append(f'<p dir="auto">{" ".join(told)}</p>')
-    return f'<div class="nr-answer">{"".join(blocks)}</div>'
+def cut(value: str, limit: int = MAX_TITLE) -> str:
+    """One line of at most `limit` characters, with an ellipsis where something was left out."""
+    line = " ".join(visible(value[: 4 * limit]).split())
+    whole = len(value) <= 4 * limit and len(line) <= limit
+    return line if whole else f"{line[: limit - 1].rstrip()}…"
 
 
-def _is_quote(sentence: Sentence) -> bool:
-    """Whether a sentence is its source: one that replaced a draft, or was never worded."""
-    return [sentence.text.split()] == [c.quote.split() for c in sentence.citations]
+def headline(article: Article) -> str:
+    """An article's title as one line, never blank."""
+    return cut(article.title) or "Untitled"
 
 
-def _sentence(sentence: Sentence, numbers: Numbers) -> str:
-    """A sentence with its numbers; the support is a tooltip, and each number's description."""
-    support = f"Support {sentence.support:.2f}"
-    marks = "".join(_number_button(c, numbers[c], support) for c in sentence.citations)
-    return f'<span title="{support}">{_text(sentence.text)}</span>{marks}'
+def day(value: date) -> str:
+    """A date as a newspaper prints it."""
+    return f"{value.day} {value:%B %Y}"
 
 
-def _number_button(citation: Citation, n: int, title: str = "") -> str:
-    label = f"Citation {n}: {citation.article.title}"
-    about = f'title="{title}" ' if title else ""
-    return (
-        f'<button type="button" class="nr-cite" aria-label="{_text(label)}" {about}'
-        f"{_place(citation)}>{n}</button>"
-    )
+def age(value: date, today: date) -> str:
+    """How long ago a day was, in the coarsest unit that says enough; empty for a later day."""
+    days = (today - value).days
+    if days < 2:
+        return {0: "today", 1: "yesterday"}.get(days, "")
+    for unit, length in (("year", 365.25), ("month", 30.44), ("week", 7)):
+        if days >= 2 * length:
+            return f"{int(days / length)} {unit}s ago"
+    return f"{days} days ago"
 
 
-def _missing(missing: str) -> str:
-    note = f"Not in the archive: {_text(missing)}"
-    return f'<p class="nr-missing" role="note" dir="auto">{note}</p>' if missing else ""
+def byline(article: Article, today: date | None = None) -> str:
+    """Outlet, date and, where `today` is given, age of an article, leaving out what is unknown."""
+    outlet = article.source and f'<bdi class="nr-outlet">{text(cut(article.source))}</bdi>'
+    when = article.published
+    dated = when and f'<time datetime="{when.isoformat()}">{day(when)}</time>'
+    ago = when and today and age(when, today)
+    return " · ".join(part for part in (outlet, dated, ago) if part)
 
 
-def _cards(numbers: Numbers) -> str:
-    cards = "".join(
-        _card(c, head=f'<span class="nr-number">{n}</span>') for c, n in numbers.items()
-    )
-    sources = f'<ol class="nr-cards" role="list" aria-label="Cited passages">{cards}</ol>'
-    return sources if cards else ""
-
-
-def _place(span: Citation | RankedPassage) -> str:
-    """The attributes that make a button open the article at this span."""
-    return (
-        f'data-event="open" data-article="{_text(span.article.id)}" '
-        f'data-revision="{span.article.revision}" data-start="{span.start}" data-end="{span.end}"'
-    )
-
-
-def _card(first: Citation | RankedPassage, *others: RankedPassage, head: str = "") -> str:
-    """Passages of one article; the title opens the first, and a button each of the others."""
-    more = "".join(
-        f'{_passage(p)}<button type="button" class="nr-open" {_place(p)}>Open this passage</button>'
-        for p in others
-    )
-    return (
-        f'<li class="nr-card">{head}<div>'
-        f'<button type="button" class="nr-title" dir="auto" {_place(first)}>'
-        f"{_text(first.article.title)}</button>"
-        f'<p class="nr-byline">{_byline(first.article)}</p>{_passage(first)}{more}</div></li>'
-    )
-
-
-def _passage(passage: Citation | RankedPassage) -> str:
-    text = passage.article.text[passage.start : passage.end]
-    return f'<blockquote dir="auto">{_text(text)}</blockquote>'
-
-
-def _abstention(answer: Answer) -> str:
-    """What was looked for and where, then the closest passages by article, without numbers."""
-    lines = answer.looked.lines if answer.looked else ()
-    looked = "".join(f'<li dir="auto">{_text(line)}</li>' for line in lines)
-    cards = "".join(_card(*passages) for passages in answer.closest)
-    listed = (
-        '<p class="nr-label">Closest passages. They do not answer the question.</p>'
-        f'<ul class="nr-cards nr-closest" role="list" aria-label="Closest passages">{cards}</ul>'
-    )
-    return (
-        '<p class="nr-abstained">The archive does not say.</p>'
-        + (f'<ul class="nr-looked" role="list">{looked}</ul>' if looked else "")
-        + (listed if cards else "")
-    )
-
-
-def _byline(article: Article) -> str:
-    """Source and date, leaving out what is unknown."""
-    source = f'<span dir="auto">{_text(article.source)}</span>' if article.source else ""
-    day = article.published
-    when = f'<time datetime="{day.isoformat()}">{_day(day)}</time>' if day else ""
-    return " · ".join(part for part in (source, when) if part)
-
-
-def _link(url: str | None) -> str:
-    """The article's address: a link where that is safe, else plain text."""
+def link(url: str | None) -> str:
+    """An article's address: a link that shows its host where that is safe, else plain text."""
     if not url:
         return ""
     if not (safe := safe_url(url)):
-        return f'<p class="nr-url">{_text(url)}</p>'
+        return f'<p class="nr-url"><bdi>{text(cut(url))}</bdi></p>'
     return (
-        f'<p class="nr-url"><a href="{_text(safe)}" title="{_text(safe)}" target="_blank" '
-        f'rel="noopener noreferrer nofollow">{_text(urlsplit(safe).hostname or safe)}</a></p>'
+        f'<p class="nr-url"><a href="{text(safe)}" title="{text(cut(safe))}" target="_blank" '
+        f'rel="noopener noreferrer nofollow">{text(urlsplit(safe).hostname or safe)}</a></p>'
     )
 
 
-def _holdings(status: ArchiveStatus) -> str:
-    """How many articles, of how many sources, from when to when."""
-    words = f"{status.articles:,} article{'' if status.articles == 1 else 's'}"
-    if len(status.sources) > 1:
-        words += f" from {len(status.sources):,} sources"
-    if status.first and status.last:
-        words += f", {_day(status.first)} to {_day(status.last)}"
-    return words + "."
+def place(span: Citation | RankedPassage) -> str:
+    """The attributes that make a button open the article at this span."""
+    return place_of(span.article, span.start, span.end)
 
 
-def _day(day: date) -> str:
-    """A date as a newspaper prints it."""
-    return f"{day.day} {day:%B %Y}"
+def place_of(article: Article, start: int, end: int) -> str:
+    """The attributes that make a button open `article` at `start`..`end`."""
+    return (
+        f'data-event="open" data-article="{exact(article.id)}" '
+        f'data-revision="{article.revision}" data-start="{start}" data-end="{end}"'
+    )
+
+
+def _sign(found: re.Match[str]) -> str:
+    if kept := found["kept"]:
+        return kept + "\ufffd" * (len(found[0]) - len(kept))
+    if len(found[0]) > 1:  # a flag
+        return found[0]
+    code = ord(found[0])
+    return chr(0x2400 + code) if code < 0x20 else "\u2421" if code == 0x7F else "\ufffd"

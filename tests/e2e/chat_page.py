@@ -6,7 +6,6 @@ import json
 import os
 import re
 import shutil
-import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -17,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from rag import Archive, Article, Citation
-from ui import app
+from ui import server
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 Browser, Page, expect = playwright.Browser, playwright.Page, playwright.expect
@@ -110,14 +109,11 @@ def _reply(prompt: str) -> bytes:
 
 @contextmanager
 def served(archive: Archive, wording: bool = True) -> Iterator[str]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    page = app.start(archive, port=port, wording=wording)
+    page = server.start(archive, port=0, wording=wording)
     try:
-        yield str(page.local_url)
+        yield page.url
     finally:
-        page.close(verbose=False)
+        page.close()
 
 
 @contextmanager
@@ -159,14 +155,19 @@ def visiting(browser: Browser) -> Iterator[Open]:
     assert wrong == []
 
 
-def ask(page: Page, question: str) -> None:
-    page.get_by_label("Question").fill(question)
-    page.get_by_label("Question").press("Enter")
-    expect(page.locator(".nr-turn").last).to_contain_text(question, timeout=MS)
+def ask(page: Page, question: str, shown: str = "") -> None:
+    """Ask what is then shown as the question, by default as it was typed."""
+    box = page.get_by_label("Question", exact=True)
+    box.fill(question)
+    box.press("Enter")
+    expect(box).to_have_value("", timeout=MS)
+    expect(page.locator(".nr-turn").last).to_contain_text(shown or question, timeout=MS)
 
 
 def done(page: Page) -> None:
-    expect(page.get_by_role("button", name="Ask", exact=True)).to_be_visible(timeout=4 * MS)
+    """Wait for the end of the answer under way."""
+    expect(page.locator("#nr-latest .nr-actions")).to_be_visible(timeout=4 * MS)
+    expect(page.get_by_role("button", name="Ask", exact=True)).to_be_visible(timeout=MS)
 
 
 def check_highlight(page: Page, quote: str) -> None:

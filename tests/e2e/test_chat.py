@@ -1,4 +1,4 @@
-"""The chat in a real browser, on a real archive. Only the language model is ever stood in for.
+"""Asking and reading in a real browser, on a real archive. Only the language model is stood in for.
 
 Every test also fails on a script error, a dialog, or a request to any host but the server's own.
 """
@@ -45,7 +45,7 @@ from rag import (
     Short,
     Trace,
 )
-from ui import app
+from ui import server
 
 # Gradio's queue counts its events with an option that pandas is about to drop.
 pytestmark = pytest.mark.filterwarnings("ignore:'future.no_silent_downcasting' is deprecated")
@@ -108,13 +108,13 @@ def test_a_citation_opens_the_article_at_the_quote(visit: Open, quoting: str) ->
     page = visit(quoting)
     ask(page, LAMP_QUESTION)
     done(page)
-    card = page.locator(".nr-card").first
+    card = page.locator("#nr-sources .nr-card").first
     for part in (LIGHTHOUSE.title, "Callow Herald", "9 March 2024", LAMP):
         expect(card).to_contain_text(part)
     page.locator(".nr-cite", has_text=FIRST).first.click()
     check_highlight(page, LAMP)
     shown = page.locator(".nr-article")
-    expect(shown.get_by_role("heading")).to_have_text(LIGHTHOUSE.title)
+    expect(shown.locator(".nr-headline")).to_have_text(LIGHTHOUSE.title)
     expect(shown.get_by_role("link")).to_have_attribute("href", "https://callow.example/lamp")
     assert page.locator(".nr-text").text_content() == LIGHTHOUSE.text
     assert page.locator("#nr-left").bounding_box()["x"] < 720 <= shown.bounding_box()["x"]
@@ -127,7 +127,7 @@ def test_the_same_citation_scrolls_back_to_its_place(visit: Open, quoting: str) 
     for _ in range(2):
         page.locator(".nr-cite", has_text=FIRST).first.click()
         check_highlight(page, LAMP)
-        page.locator(".nr-back").scroll_into_view_if_needed()
+        page.locator("#nr-right").evaluate("pane => pane.scrollTo(0, 0)")
         expect(page.locator("#nr-mark")).not_to_be_in_viewport()
 
 
@@ -141,19 +141,26 @@ def test_the_keyboard_opens_a_citation_and_goes_back(visit: Open, quoting: str, 
     page.keyboard.press(key)
     check_highlight(page, LAMP)
     expect(page.locator("#nr-mark")).to_be_focused()
-    page.get_by_role("button", name="Back to the answer").press(key)
+    page.get_by_role("button", name="Back to the sources").press(key)
     expect(citation.first).to_be_focused()
+    expect(page.locator("#nr-sources .nr-card").first).to_be_visible()
 
 
-def test_on_a_phone_the_article_comes_below(visit: Open, quoting: str) -> None:
+def test_on_a_phone_the_pane_covers_the_conversation(visit: Open, quoting: str) -> None:
     page = visit(quoting, 390, 844)
     ask(page, LAMP_QUESTION)
     done(page)
+    expect(page.locator("#nr-right")).to_be_hidden()
     page.locator(".nr-cite", has_text=FIRST).first.click()
     check_highlight(page, LAMP)
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
-    page.get_by_role("button", name="Back to the answer").click()
-    expect(page.locator(".nr-cite", has_text=FIRST).first).to_be_in_viewport()
+    page.get_by_role("button", name="Back to the sources").click()
+    expect(page.locator("#nr-sources .nr-card").first).to_be_visible(timeout=MS)
+    page.get_by_role("button", name="Back to the conversation").click()
+    expect(page.locator("#nr-right")).to_be_hidden()
+    expect(page.locator(".nr-cite", has_text=FIRST).first).to_be_focused()
+    page.get_by_role("button", name="source", exact=False).first.click()
+    expect(page.locator("#nr-sources .nr-card").first).to_be_in_viewport(timeout=MS)
 
 
 def test_a_hostile_article_is_shown_as_text(visit: Open, quoting: str) -> None:
@@ -168,6 +175,7 @@ def test_a_hostile_article_is_shown_as_text(visit: Open, quoting: str) -> None:
     assert page.locator(".nr-article .nr-url").text_content() == HOSTILE.url
     for inside in ("a", "img", "script", "iframe", "b", "strong", "em", "code"):
         assert page.locator(f"#nr-panes .html-container {inside}").count() == 0
+        assert page.locator(f"#nr-sidebar .html-container {inside}").count() == 0
 
 
 @pytest.mark.parametrize("question", ["<img src=x onerror=alert(1)> {{x}}", "**a** $x$ [b](//c)"])
@@ -205,11 +213,10 @@ def test_an_abstention_lists_the_closest_passages(visit: Open, quoting: str) -> 
     page = visit(quoting)
     ask(page, "Who won the chess boxing final in Lisbon?")
     done(page)
-    turn = page.locator(".nr-turn")
-    expect(turn).to_contain_text("The archive does not say.")
-    expect(turn).to_contain_text("Closest passages")
+    expect(page.locator(".nr-turn")).to_contain_text("The archive does not say.")
+    expect(page.locator("#nr-sources")).to_contain_text("Closest passages")
     assert page.locator(".nr-cite, .nr-number").count() == 0
-    page.locator(".nr-title").first.click()
+    page.locator("#nr-sources .nr-title").first.click()
     expect(page.locator("#nr-mark")).to_be_visible(timeout=MS)
 
 
@@ -235,6 +242,13 @@ def test_a_follow_up_is_understood_from_the_conversation(visit: Open, quoting: s
     expect(last).to_contain_text("Understood as:")
     expect(last).to_contain_text("Tamarisk")
     expect(last.get_by_role("heading")).to_be_in_viewport()
+    last.get_by_role("button", name="Edit the question as understood").click()
+    box = page.get_by_label("Question", exact=True)
+    expect(box).to_have_value(re.compile("Tamarisk"), timeout=MS)
+    ask(page, "How large was the Quillfeather heist loot?", shown="And when did she do it?")
+    done(page)
+    expect(page.locator(".nr-turn")).to_have_count(2)
+    expect(page.locator(".nr-turn").last).to_contain_text("“How large was the Quillfeather")
 
 
 def test_two_readers_do_not_see_each_other(visit: Open, quoting: str) -> None:
@@ -255,24 +269,30 @@ def test_the_quotes_stand_before_the_model_has_said_a_word(
     ask(page, LAMP_QUESTION)
     expect(page.locator(".nr-quotes")).to_contain_text(LAMP, timeout=MS)
     expect(page.locator(".nr-status")).to_have_text("Evidence found – wording it…")
+    expect(page.locator("#nr-sources .nr-card").first).to_contain_text(LAMP)
     page.locator(".nr-cite", has_text=FIRST).first.click()
     check_highlight(page, LAMP)
     model.release.set()
     expect(page.locator(".nr-answer")).to_contain_text(LAMP, timeout=MS)
     done(page)
-    assert page.locator(".nr-quotes, .nr-status").count() == 0
+    assert page.locator(".nr-quotes, .nr-busy").count() == 0
+    check_highlight(page, LAMP)  # what was opened meanwhile stays open
 
 
+@pytest.mark.parametrize("by_key", [False, True])
 def test_stop_keeps_what_is_shown_and_the_next_question_works(
-    visit: Open, wording: str, model: Model
+    visit: Open, wording: str, model: Model, by_key: bool
 ) -> None:
     page = visit(wording)
     ask(page, LAMP_QUESTION)
     expect(page.locator(".nr-quotes")).to_be_visible(timeout=MS)
-    page.get_by_role("button", name="Stop", exact=True).click()
+    if by_key:
+        page.keyboard.press("Escape")
+    else:
+        page.get_by_role("button", name="Stop", exact=True).click()
     expect(page.get_by_text("Stopped.")).to_be_visible(timeout=MS)
     done(page)
-    expect(page.locator(".nr-quotes")).to_contain_text(LAMP)
+    expect(page.locator(".nr-answer")).to_contain_text(LAMP)
     model.release.set()
     ask(page, "How large was the Quillfeather heist loot?")
     expect(page.locator(".nr-turn").last.locator(".nr-answer")).to_be_visible(timeout=MS)
@@ -363,10 +383,11 @@ def test_every_passage_of_a_refusal_can_be_opened(
     monkeypatch.setattr(archive, "stream", lambda *_, **__: iter([refusal]))
     ask(page, "Who?")
     done(page)
-    expect(page.locator(".nr-looked li")).to_have_text(list(looked.lines))
+    expect(page.locator(".nr-turn .nr-looked li")).to_have_text(list(looked.lines))
     page.get_by_role("button", name="Open this passage").click()
     check_highlight(page, LAMP)
-    page.locator(".nr-title").click()
+    page.get_by_role("button", name="Back to the sources").click()
+    page.locator("#nr-sources .nr-title").click()
     check_highlight(page, LIGHTHOUSE.text[:34])
 
 
@@ -382,7 +403,7 @@ def test_a_port_in_use_is_one_sentence(archive: Archive) -> None:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         with pytest.raises(NewsragError, match="choose another port"):
-            app.start(archive, port=taken.getsockname()[1])
+            server.start(archive, port=taken.getsockname()[1])
 
 
 def test_the_local_model_words_the_answer(visit: Open, archive: Archive) -> None:
@@ -394,6 +415,6 @@ def test_the_local_model_words_the_answer(visit: Open, archive: Archive) -> None
         turn = page.locator(".nr-turn")
         expect(turn.locator(".nr-answer")).to_be_visible()
         assert page.locator(".nr-note").count() == 0
-        quote = turn.locator(".nr-card blockquote").first.text_content()
+        quote = page.locator("#nr-sources .nr-card blockquote").first.text_content()
         turn.locator(".nr-cite").first.click()
         check_highlight(page, quote or "-")

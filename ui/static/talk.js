@@ -1,0 +1,198 @@
+// Runs once in each component of the conversation's side. gr.HTML provides `element` (the component),
+// `trigger` (an event to the server) and `watch` (called after the component was rendered anew).
+// The events that it sends, which Gradio has to find here by name:
+// "open" "show_sources" "alter" "reword" "retry" "example" "copy_answer" "rate" (of an exchange)
+// "cancel" (an edit) "export" "select" "rename" "erase" (a conversation)
+
+const wide = () => matchMedia("(min-width: 900px)").matches;
+const covered = (on) => {
+  document.body.classList.toggle("nr-pane-open", on);
+  document.querySelector("#nr-left").inert = on && !wide();
+};
+const drawer = () => document.querySelector("#nr-sidebar");
+const put = (open) => {
+  if (drawer() && drawer().classList.contains("open") !== open) {
+    drawer().querySelector(".toggle-button").click();
+  }
+};
+
+element.addEventListener("click", (event) => {
+  const button = event.target.closest("button");
+  if (!button) return;
+  const turn = button.closest(".nr-turn");
+  if (button.matches(".nr-thumb, .nr-save-note")) rate(button, turn);
+  else if (button.matches(".nr-close")) uncover();
+  else if (button.dataset.dialog) ask(button);
+  else if (button.dataset.event) send(button, turn);
+  if (button.closest(".nr-menu")) button.closest(".nr-menu").open = false;
+});
+
+function send(button, turn) {
+  const { event: kind, ...data } = button.dataset;
+  if (turn) data.exchange = turn.dataset.exchange;
+  if (kind === "open" || kind === "show_sources") {
+    window.newsrag.pressed = button;
+    window.newsrag.focus(data.exchange);
+    covered(true);
+  }
+  if (kind === "select" && !wide()) put(false);
+  if (kind === "alter" || kind === "reword") {
+    document.querySelector("#nr-question textarea").focus();
+  }
+  trigger(kind, { ...data, reword: kind === "reword" });
+}
+
+function uncover() {
+  covered(false);
+  window.newsrag.pressed?.focus();
+}
+
+// A thumb that is pressed again is taken back; the note goes along, as both are kept as one.
+function rate(button, turn) {
+  const thumbs = [...turn.querySelectorAll(".nr-thumb")];
+  if (button.matches(".nr-thumb")) {
+    const pressed = button.getAttribute("aria-pressed") !== "true";
+    for (const thumb of thumbs) {
+      thumb.setAttribute("aria-pressed", String(thumb === button && pressed));
+    }
+  }
+  const note = turn.querySelector(".nr-noting textarea").value.trim();
+  turn.querySelector(".nr-noting summary").textContent = note ? "Note ✓" : "Note";
+  const chosen = thumbs.find((thumb) => thumb.getAttribute("aria-pressed") === "true");
+  const thumb = chosen ? chosen.dataset.thumb : "";
+  trigger("rate", { exchange: turn.dataset.exchange, thumb, note });
+}
+
+// The dialogs to rename and to delete a conversation: a button opens one, its form sends the event.
+function ask(button) {
+  const { dialog: kind, conversation, title } = button.dataset;
+  const dialog = document.querySelector(`#nr-${kind}`);
+  dialog.dataset.conversation = conversation;
+  if (kind === "rename") dialog.querySelector("input").value = title;
+  else dialog.querySelector(".nr-erased").textContent = title;
+  dialog.returnValue = "";
+  dialog.showModal();
+}
+
+for (const dialog of element.querySelectorAll("dialog")) {
+  dialog.addEventListener("close", () => {
+    const data = { conversation: dialog.dataset.conversation };
+    if (dialog.returnValue === "rename") {
+      trigger("rename", { ...data, title: dialog.querySelector("input").value });
+    } else if (dialog.returnValue === "erase") trigger("erase", data);
+  });
+}
+
+// A question that was asked comes to the top, once; what streams in then moves nothing.
+let shown = "";
+watch("value", () => {
+  const turn = element.querySelector(".nr-turn:last-child");
+  if (!element.closest("#nr-latest") || !turn) return;
+  window.newsrag.mark();
+  if (turn.dataset.exchange === shown) return;
+  shown = turn.dataset.exchange;
+  window.newsrag.focus(shown);
+  requestAnimationFrame(() => turn.scrollIntoView({ block: "start" }));
+});
+
+// What belongs to the page as a whole, set up by whichever component comes first.
+window.newsrag ??= (() => {
+  let inFocus = "";
+
+  document.addEventListener("keydown", (event) => {
+    if (event.key !== "Escape" || event.defaultPrevented) return;
+    if (document.querySelector("dialog[open]")) return;
+    const menu = document.querySelector(".nr-menu[open]");
+    if (menu) {
+      menu.open = false;
+      menu.querySelector("summary").focus();
+    } else if (!event.target.closest("#nr-right")) {
+      document.querySelector("#nr-ask button.stop")?.click();
+    }
+  });
+  document.addEventListener("click", (event) => {
+    for (const menu of document.querySelectorAll(".nr-menu[open]")) {
+      if (!menu.contains(event.target)) menu.open = false;
+    }
+  });
+  matchMedia("(min-width: 900px)").addEventListener("change", () => covered(false));
+
+  return {
+    // The answer in focus is marked: its sources are in the other pane.
+    focus(exchange) {
+      inFocus = exchange;
+      this.mark();
+    },
+    mark() {
+      for (const turn of document.querySelectorAll(".nr-turn")) {
+        turn.classList.toggle("nr-in-focus", turn.dataset.exchange === inFocus);
+      }
+    },
+    // The address names what is shown, so that a link shows it again.
+    address([conversation, asOf, since, until, outlets]) {
+      const address = new URL(location.href);
+      const named = { c: conversation, as_of: asOf, since, until };
+      for (const [name, value] of Object.entries(named)) {
+        if (value) address.searchParams.set(name, value);
+        else address.searchParams.delete(name);
+      }
+      address.searchParams.delete("source");
+      for (const outlet of outlets ?? []) address.searchParams.append("source", outlet);
+      if (address.href !== location.href) history.replaceState(history.state, "", address);
+    },
+    // What the server made to take along: a file with a name, or something for the clipboard.
+    async take(given) {
+      if (!given) return;
+      const { kind, words, plain, file } = JSON.parse(given);
+      const type = { html: "text/html", markdown: "text/markdown" }[kind] ?? "text/plain";
+      if (file) {
+        const link = document.createElement("a");
+        link.href = URL.createObjectURL(new Blob([words], { type: `${type};charset=utf-8` }));
+        link.download = file;
+        link.click();
+        setTimeout(() => URL.revokeObjectURL(link.href), 1000);
+        return;
+      }
+      copy(kind === "html" ? { "text/html": words, "text/plain": plain } : { "text/plain": words });
+      say("Copied");
+    },
+  };
+})();
+
+// A copy event of our own: unlike navigator.clipboard it needs neither TLS nor a permission.
+function copy(flavours) {
+  const fill = (event) => {
+    for (const [type, words] of Object.entries(flavours)) event.clipboardData.setData(type, words);
+    event.preventDefault();
+    event.stopImmediatePropagation();
+  };
+  document.addEventListener("copy", fill, { capture: true, once: true });
+  document.execCommand("copy");
+  document.removeEventListener("copy", fill, { capture: true });
+}
+
+function say(words) {
+  const told = document.createElement("p");
+  told.className = "nr-said";
+  told.setAttribute("role", "status");
+  document.body.append(told);
+  told.textContent = words;
+  setTimeout(() => told.remove(), 2000);
+}
+
+// Gradio's date fields have no labels that a screen reader finds, so they get them here.
+if (element.closest("#nr-talk")) {
+  const label = () => {
+    for (const field of document.querySelectorAll("#nr-narrow .timebox")) {
+      const name = field.previousElementSibling?.textContent.trim();
+      field.querySelector("input")?.setAttribute("aria-label", `${name}, as year-month-day`);
+      field.querySelector("button")?.setAttribute("aria-label", `${name}: choose a day`);
+    }
+  };
+  new MutationObserver(label).observe(document.querySelector("#nr-narrow") ?? document.body, {
+    childList: true,
+    subtree: true,
+  });
+  label();
+  if (matchMedia("(min-width: 1200px)").matches) put(true);
+}
