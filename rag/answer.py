@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from importlib import resources
@@ -21,9 +21,13 @@ MAX_PHRASE_TOKENS = 24
 _MAX_EVIDENCE_CHARACTERS = 400
 _MAX_TITLE_CHARACTERS = 120
 _MARKERS = re.compile(
+    # Small models like to write "Sentence [3]", "as stated in [3]" and "she said in [3] that".
+    r"(?:,?\s*\bas (?:\w+ ){1,2}(?:in|by)|\s+(?:in|from|per|see))?"
     r"((?:\s*(?:\bsentences? )?\[\d+(?:\s*[,;]\s*\d+)*\])+)",
-    re.IGNORECASE,  # small models like to write "Sentence [3]"
+    re.IGNORECASE,
 )
+_GOES_ON = re.compile(r"\s*(?:,\s*)?[a-z]")
+"""What follows a marker in the middle of a sentence."""
 _UNFINISHED_MARKER = re.compile(r"\s*\[[\d\s,;]*$")
 _EDGES = " .;,-*[\n"
 _NO_ANSWER = "NO ANSWER"
@@ -146,7 +150,19 @@ def _segments(reply: str) -> list[tuple[str, tuple[int, ...]]]:
     if len(texts) > 1 and not texts[-1].strip(_EDGES):
         texts.pop()
     markers.extend([()] * (len(texts) - len(markers)))
-    return list(zip(texts, markers, strict=True))
+    return _joined(zip(texts, markers, strict=True))
+
+
+def _joined(pieces: Iterable[tuple[str, tuple[int, ...]]]) -> list[tuple[str, tuple[int, ...]]]:
+    """The segments, each with what goes on in the middle of its sentence."""
+    segments: list[tuple[str, tuple[int, ...]]] = []
+    for text, numbers in pieces:
+        if segments and _GOES_ON.match(text) and segments[-1][0].strip(_EDGES):
+            before, named = segments[-1]
+            segments[-1] = (before + text, tuple(dict.fromkeys((*named, *numbers))))
+        else:
+            segments.append((text, numbers))
+    return segments
 
 
 def _numbers(marker: str) -> tuple[int, ...]:

@@ -6,6 +6,7 @@ finding of the other.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -28,6 +29,11 @@ MIN_COVERAGE = 0.5
 MAX_QUOTES = 3
 
 _UNSUPPORTED = "the cited text does not support it"
+_BREAKS_OFF = re.compile(
+    r"\b(?:a|an|the|of|in|on|at|to|by|for|from|with|and|or|but|that|said|says|as|than|which|who)\Z",
+    re.IGNORECASE,
+)
+"""A last word, without a stop behind it, after which a sentence would have gone on."""
 
 
 class Support(Protocol):
@@ -120,6 +126,8 @@ def _objection(text: str, spans: str, cited: Sequence[EvidenceSentence], query: 
     """
     known = " ".join([query, *(e.article.title for e in cited)])
     years = {e.article.published.year for e in cited if e.article.published}
+    if _BREAKS_OFF.search(text):
+        return "it breaks off"
     if reason := failure(text, spans, known, years):
         return reason
     asked = set(stems(query))

@@ -36,6 +36,10 @@ def drafts(*pieces: str) -> list[Draft]:
         ("It closed. SENTENCE [3]", [Draft("It closed.", (3,))]),
         ("[1]", [Draft("", (1,))]),
         ("[2] [3]", [Draft("", (2, 3))]),
+        ("Ada said in [2] that it closed.", [Draft("Ada said that it closed.", (2,))]),
+        ("It closed [1], and it opened [2].", [Draft("It closed, and it opened", (1, 2))]),
+        ("It closed, as previously stated in [3].", [Draft("It closed", (3,))]),
+        ("It closed, as stated by Sentence [3].", [Draft("It closed", (3,))]),
         ("[2] It closed. [3] It opened.", [Draft("It closed.", (2,)), Draft("It opened.", (3,))]),
     ],
 )
