@@ -23,7 +23,7 @@ from rag.reader import make_reader
 from rag.retrieve import Scope, nearest, search
 from rag.settings import Settings, load_settings
 from rag.store import Store
-from rag.turnstile import Turnstile
+from rag.turnstile import Turnstile, usable_cores
 from rag.types import (
     Answer,
     ArchiveStatus,
@@ -60,7 +60,8 @@ class Archive:
         self._embedder = embedder
         self._llm = llm
         self._reader = make_reader(settings)
-        self._turnstile = Turnstile(one_by_one=not settings.is_endpoint)
+        self._wording = Turnstile(None if settings.is_endpoint else 1)
+        self._looking = Turnstile(usable_cores())
         from rag.support import SupportModel
 
         self._support = SupportModel()
@@ -297,7 +298,8 @@ class Archive:
             reader=self._reader,
             support=self._support,
             calibration=load_calibration(self._store.folder),
-            turnstile=self._turnstile,
+            wording=self._wording,
+            looking=self._looking,
         )
 
     # -- llama-index --------------------------------------------------------------------------

@@ -67,7 +67,8 @@ class Tools:
     reader: Reader | None
     support: verify.Support
     calibration: Calibration
-    turnstile: Turnstile
+    looking: Turnstile
+    wording: Turnstile
 
     @property
     def threshold(self) -> float:
@@ -103,15 +104,17 @@ def inquire(
 ) -> Iterator[Event]:
     """The evidence, then each worded sentence once it is checked, then the answer.
 
-    `query` is the question as understood, where the user has given it. Only the wording waits for
-    other questions.
+    `query` is the question as understood, where the user has given it. There are as many places to
+    look as cores, and one to word at a local model; who waits there is told his place.
     """
     run = _Run(tools, wording)
     query = query or condense(question, history)
-    looked = [run.look(asked, alone, scope) for asked, alone in parts(query)]
+    with tools.looking.place() as place:
+        place.stand()
+        looked = [run.look(asked, alone, scope) for asked, alone in parts(query)]
     passages = _interleaved([part.found for part in looked])
     yield Evidence(query, passages, tuple(q for part in looked for q in part.quotes))
-    with tools.turnstile.place() as place:
+    with tools.wording.place() as place:
         for part in looked:
             if wording and part.probability >= WORTH_ASKING * tools.threshold:
                 yield from place.wait()

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from rag.errors import LLMError, ModelError
 from rag.settings import EMBEDDED_EMBEDDING_MODEL, Settings, api_key
+from rag.turnstile import usable_cores
 
 if TYPE_CHECKING:
     from llama_index.core.llms import ChatMessage, ChatResponse
@@ -261,7 +262,7 @@ class LocalLLM:
         parameters.port = 0
         parameters.n_ctx = _CONTEXT_TOKENS
         parameters.n_parallel = 1
-        if allowed := _allowed_cores():
+        if (allowed := usable_cores()) != os.cpu_count():  # llama.cpp would count all
             parameters.cpuparams.n_threads = parameters.cpuparams_batch.n_threads = allowed
         parameters.verbosity = 0
         parameters.ui = False
@@ -272,12 +273,6 @@ class LocalLLM:
             raise LLMError(f"the language model file {file} does not load: {error}") from error
         url = f"{self._server.listening_address}/v1"
         return EndpointLLM(url, self.name, key, self._timeout, certainty=True)
-
-
-def _allowed_cores() -> int | None:
-    """How many cores this process may use, where that is not all: llama.cpp would count all."""
-    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None
-    return allowed if allowed != os.cpu_count() else None
 
 
 def _tokens(piece: ChatResponse) -> Sequence[Any]:

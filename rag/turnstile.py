@@ -1,7 +1,8 @@
-"""A queue before a language model that answers one question at a time."""
+"""A queue before what can serve only so many questions at once: a language model, the cores."""
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterator
 from typing import Self
@@ -12,15 +13,22 @@ HEARTBEAT_SECONDS = 0.5
 """How often a question that waits speaks up, so that a reader who has left is noticed."""
 
 
-class Turnstile:
-    """Lets the questions through one by one, in the order in which they came.
+def usable_cores() -> int:
+    """How many cores this process may use: fewer than the machine has, in a container."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
-    Safe from several threads. With `one_by_one` false it is always open: a remote endpoint has a
-    queue of its own.
+
+class Turnstile:
+    """Lets `at_once` questions through at a time, in the order in which they came.
+
+    Safe from several threads. With None it is always open: a remote endpoint has a queue of its
+    own.
     """
 
-    def __init__(self, *, one_by_one: bool = True) -> None:
-        self._one_by_one = one_by_one
+    def __init__(self, at_once: int | None = 1) -> None:
+        self._at_once = at_once
         self._line: list[Place] = []
         self._moved = threading.Condition()
 
@@ -34,7 +42,7 @@ class Turnstile:
         A place that is not in the line yet is put at its end.
         """
         with self._moved:
-            if self._one_by_one and place not in self._line:
+            if self._at_once is not None and place not in self._line:
                 self._line.append(place)
             self._moved.wait_for(lambda: self._before(place) != last, seconds)
             return self._before(place)
@@ -47,10 +55,13 @@ class Turnstile:
                 self._moved.notify_all()
 
     def _before(self, place: Place) -> int:
-        if place not in self._line or place.thread == self._line[0].thread:
+        if self._at_once is None or place not in self._line:
+            return 0
+        through = self._line[: self._at_once]
+        if any(place.thread == other.thread for other in through):
             # Who asks a second question while reading the first answer would wait for himself.
             return 0
-        return self._line.index(place)
+        return self._line.index(place) - self._at_once + 1
 
 
 class Place:
@@ -65,6 +76,11 @@ class Place:
 
     def __exit__(self, *exception: object) -> None:
         self._turnstile.leave(self)
+
+    def stand(self) -> None:
+        """`wait` without a word."""
+        for _ in self.wait():
+            pass
 
     def wait(self) -> Iterator[Waiting]:
         """Stand in line until it is this question's turn; ends at once when it is already.

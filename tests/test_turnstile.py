@@ -61,8 +61,20 @@ def test_a_question_that_waits_speaks_up_although_nothing_moves() -> None:
         assert [next(waiting), next(waiting)] == [Waiting(1), Waiting(1)]
 
 
+def test_as_many_pass_as_there_are_places() -> None:
+    turnstile = Turnstile(2)
+    first, second, third, fourth = (elsewhere(turnstile) for _ in range(4))
+    with first, second, third, fourth:
+        assert list(first.wait()) == list(second.wait()) == []
+        assert next(third.wait()) == Waiting(1)
+        assert next(fourth.wait()) == Waiting(2)
+        turnstile.leave(first)
+        third.stand()
+        assert next(fourth.wait()) == Waiting(1)
+
+
 def test_an_endpoint_has_no_queue() -> None:
-    turnstile = Turnstile(one_by_one=False)
+    turnstile = Turnstile(None)
     first, second = elsewhere(turnstile), elsewhere(turnstile)
     with first, second:
         assert list(first.wait()) == list(second.wait()) == []
