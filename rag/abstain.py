@@ -8,6 +8,7 @@ the risk-coverage curve of those questions (Geifman and El-Yaniv 2017).
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -18,6 +19,7 @@ import numpy as np
 from rag.errors import ArchiveError
 from rag.evidence import EvidenceSentence
 from rag.retrieve import Found, sigmoid
+from rag.words import stems
 
 Signals = Mapping[str, float]
 
@@ -25,6 +27,9 @@ FILE = "calibration.json"
 """An archive's own calibration, in its folder; without one, the shipped one counts."""
 
 _SHIPPED = Path(__file__).parent / "weights" / FILE
+_BEST = 3
+"""Passages that a name is looked for in."""
+_NAME = re.compile(r"(?<!^)(?<![.?!]\s)\b[A-Z][\w’'-]+|\b\d[\d.,]*\d\b")
 _STEPS = [step / 100 for step in range(1, 51)]
 _SUPPORTED = 10
 """Fewest answered questions that an error rate is read off."""
@@ -75,6 +80,23 @@ def signals(
     }
 
 
+def names(query: str) -> list[str]:
+    """The names and numbers of a question."""
+    return [name for name in dict.fromkeys(_NAME.findall(query)) if stems(name)]
+
+
+def named(query: str, found: Sequence[Found]) -> tuple[tuple[str, ...], float]:
+    """The names that nothing found mentions, and the largest share that a good passage has."""
+    asked = names(query)
+    held = [set(stems(f"{one.passage.article.title} {one.passage.text}")) for one in found]
+    every = set().union(*held)
+    missing = tuple(name for name in asked if not set(stems(name)) <= every)
+    shares = [
+        sum(set(stems(name)) <= one for name in asked) / len(asked) for one in held[:_BEST] if asked
+    ]
+    return missing, max(shares, default=0.0 if asked else 1.0)
+
+
 def fit_calibration(rows: Sequence[tuple[Signals, bool]]) -> Calibration:
     """A calibration from questions: their signals, and whether the answer was right.
 
@@ -82,12 +104,12 @@ def fit_calibration(rows: Sequence[tuple[Signals, bool]]) -> Calibration:
     """
     from sklearn.linear_model import LogisticRegression  # type: ignore[import-untyped]
 
-    names = sorted({name for signals, _ in rows for name in signals})
-    features = np.array([[signals.get(name, 0.0) for name in names] for signals, _ in rows])
+    kinds = sorted({name for signals, _ in rows for name in signals})
+    features = np.array([[signals.get(name, 0.0) for name in kinds] for signals, _ in rows])
     right = np.array([int(outcome) for _, outcome in rows])
     scale = np.where(features.std(axis=0) > 0, features.std(axis=0), 1.0)
     model = LogisticRegression(C=0.3, max_iter=1000).fit(features / scale, right)
-    weights = dict(zip(names, (model.coef_[0] / scale).tolist(), strict=True))
+    weights = dict(zip(kinds, (model.coef_[0] / scale).tolist(), strict=True))
     plain = Calibration(weights, float(model.intercept_[0]), {}, len(rows))
     scored = [(plain.probability(signals), outcome) for signals, outcome in rows]
     return Calibration(weights, plain.bias, _thresholds(scored), len(rows))

@@ -51,9 +51,6 @@ _PART = re.compile(
     r"\?\s+(?=\w)|,?\s+and\s+(?=(?:who|whom|whose|what|when|where|which|why|how)\b)", re.IGNORECASE
 )
 _FEWEST_STEMS = 2
-_BEST = 3
-"""Passages that a name is looked for in."""
-_NAME = re.compile(r"(?<!^)(?<![.?!]\s)\b[A-Z][\w’'-]+|\b\d[\d.,]*\d\b")
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,8 +172,8 @@ class _Run:
             )
         with self.stage("select"):
             evidence = select(tools.store, tools.embedder, query, vector, found)
-            missing, named = _named(query, found)
-            share = len(missing) / max(len(_names(query)), 1)
+            missing, named = abstain.named(query, found)
+            share = len(missing) / max(len(abstain.names(query)), 1)
             signals = abstain.signals(found, evidence, share, named)
         probability = tools.calibration.probability(signals)
         enough = probability >= tools.threshold
@@ -225,7 +222,10 @@ class _Run:
                 yield draft
 
     def _kept(self, part: _Part, drafts: Iterable[writing.Draft]) -> Iterator[Sentence]:
-        """The drafts that hold, as long as an answer is probable enough."""
+        """The drafts that hold, as long as an answer is probable enough.
+
+        Where the model has given a phrase, one sentence is enough.
+        """
         written = kept = 0
         for draft in drafts:
             written += 1
@@ -236,6 +236,8 @@ class _Run:
                 if part.probability >= self._tools.threshold:
                     part.shown.append(sentence)
                     yield sentence
+                if part.home:
+                    break
         if not kept:
             self._weigh(part, declined=float(written == 0))
 
@@ -249,14 +251,16 @@ class _Run:
     def _checked(self, part: _Part, draft: writing.Draft) -> Sentence | None:
         """A draft that holds; else written once more from what it came closest to, or quoted.
 
-        Where the model has given a phrase, a draft without it is no answer, and the sentence that
-        has the phrase is quoted.
+        Where the model has given a phrase, a draft without it is no answer, and a sentence that
+        has the phrase is quoted: one that the draft names, or else the best.
         """
         tools = self._tools
         with self.stage("verify"):
             verdict = verify.check(tools.support, draft, part.evidence, part.query)
         if part.home and (verdict.sentence is None or not _says(draft.text, part.short)):
-            (quote,) = verify.quotes([part.home])
+            named = [part.evidence[n - 1] for n in draft.numbers if 0 < n <= len(part.evidence)]
+            home = next((one for one in named if _says(one.text, part.short)), part.home)
+            (quote,) = verify.quotes([home])
             return self._note(draft.text, "quoted", quote, verdict.reason or _WITHOUT_PHRASE)
         if verdict.sentence is not None:
             return self._note(draft.text, "kept", verdict.sentence)
@@ -360,23 +364,6 @@ def _interleaved(found: Sequence[Sequence[Found]]) -> tuple[RankedPassage, ...]:
     ranks = range(max((len(one) for one in found), default=0))
     passages = [one[rank].passage for rank in ranks for one in found if rank < len(one)]
     return tuple({passage.id: passage for passage in passages}.values())
-
-
-def _names(query: str) -> list[str]:
-    """The names and numbers of a question."""
-    return [name for name in dict.fromkeys(_NAME.findall(query)) if stems(name)]
-
-
-def _named(query: str, found: Sequence[Found]) -> tuple[tuple[str, ...], float]:
-    """The names that nothing found mentions, and the largest share that a good passage has."""
-    names = _names(query)
-    held = [set(stems(f"{one.passage.article.title} {one.passage.text}")) for one in found]
-    every = set().union(*held)
-    missing = tuple(name for name in names if not set(stems(name)) <= every)
-    shares = [
-        sum(set(stems(name)) <= one for name in names) / len(names) for one in held[:_BEST] if names
-    ]
-    return missing, max(shares, default=0.0 if names else 1.0)
 
 
 def _says(text: str, phrase: Short | None) -> bool:
