@@ -13,8 +13,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rag.errors import ArchiveError
 from rag.evidence import EvidenceSentence
@@ -31,6 +33,8 @@ _BEST = 3
 """Passages that a name is looked for in."""
 _NAME = re.compile(r"(?<!^)(?<![.?!]\s)\b[A-Z][\w’'-]+|\b\d[\d.,]*\d\b")
 _STEPS = [step / 100 for step in range(1, 51)]
+_ENOUGH_WORDED = 50
+_FOLDS = 5
 _SUPPORTED = 10
 """Fewest answered questions that an error rate is read off."""
 
@@ -100,7 +104,9 @@ def named(query: str, found: Sequence[Found]) -> tuple[tuple[str, ...], float]:
 def fit_calibration(rows: Sequence[tuple[Signals, bool]]) -> Calibration:
     """A calibration from questions: their signals, and whether the answer was right.
 
-    Raises `ValueError` when all were right or all were wrong.
+    The least probabilities are read off questions that the fit has not seen (cross-validation), off
+    those that were worded where these are enough: a quotation claims less, and the same probability
+    shows it. Raises `ValueError` when all were right or all were wrong.
     """
     from sklearn.linear_model import LogisticRegression  # type: ignore[import-untyped]
 
@@ -108,11 +114,32 @@ def fit_calibration(rows: Sequence[tuple[Signals, bool]]) -> Calibration:
     features = np.array([[signals.get(name, 0.0) for name in kinds] for signals, _ in rows])
     right = np.array([int(outcome) for _, outcome in rows])
     scale = np.where(features.std(axis=0) > 0, features.std(axis=0), 1.0)
-    model = LogisticRegression(C=0.3, max_iter=1000).fit(features / scale, right)
+    model = LogisticRegression(C=0.3, max_iter=1000)
+    chances = _unseen(model, features / scale, right)
+    model.fit(features / scale, right)
     weights = dict(zip(kinds, (model.coef_[0] / scale).tolist(), strict=True))
-    plain = Calibration(weights, float(model.intercept_[0]), {}, len(rows))
-    scored = [(plain.probability(signals), outcome) for signals, outcome in rows]
-    return Calibration(weights, plain.bias, _thresholds(scored), len(rows))
+    scored = list(zip(chances, right.astype(bool).tolist(), strict=True))
+    worded = [
+        pair for pair, (signals, _) in zip(scored, rows, strict=True) if signals.get("worded")
+    ]
+    read = worded if len(worded) >= _ENOUGH_WORDED else scored
+    return Calibration(weights, float(model.intercept_[0]), _thresholds(read), len(rows))
+
+
+def _unseen(model: Any, features: NDArray[np.float64], right: NDArray[np.int_]) -> list[float]:
+    """The probability of each question by a model fitted without it; by one with it, if few."""
+    from sklearn.base import clone  # type: ignore[import-untyped]
+    from sklearn.model_selection import (  # type: ignore[import-untyped]
+        StratifiedKFold,
+        cross_val_predict,
+    )
+
+    if np.bincount(right, minlength=2).min() < _FOLDS:
+        chances = clone(model).fit(features, right).predict_proba(features)
+    else:
+        folds = StratifiedKFold(_FOLDS, shuffle=True, random_state=0)
+        chances = cross_val_predict(model, features, right, cv=folds, method="predict_proba")
+    return [float(chance) for chance in chances[:, 1]]
 
 
 def _thresholds(scored: Sequence[tuple[float, bool]]) -> dict[str, float]:

@@ -19,7 +19,7 @@ WHY = "why is Kim boosting production?"
 def ask_with(corpus_archive: Archive):
     """The corpus with a scripted LLM in place of the local one; `accepted_error` 1: no refusals."""
 
-    def with_llm(llm: ScriptedLLM, accepted_error: float = 0.28) -> Archive:
+    def with_llm(llm: ScriptedLLM, accepted_error: float = 0.22) -> Archive:
         settings = replace(corpus_archive.settings, accepted_error=accepted_error)
         return Archive(corpus_archive._store, settings, corpus_archive._embedder, llm)
 
