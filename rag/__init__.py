@@ -23,18 +23,15 @@ from rag.errors import (
     SettingsError,
     SourceError,
 )
+from rag.reports import ArchiveStatus, DayCount, Failure, IngestReport
 from rag.settings import Settings, load_settings
 from rag.types import (
     Answer,
-    ArchiveStatus,
     Article,
     Check,
     Citation,
-    DayCount,
     Event,
     Evidence,
-    Failure,
-    IngestReport,
     Looked,
     RankedPassage,
     Sentence,

@@ -18,22 +18,15 @@ from rag.conversations import Conversations
 from rag.errors import ArchiveError
 from rag.files import storable
 from rag.inquiry import Tools, inquire
+from rag.lock import Waiting
 from rag.models import LLM, Embedder, SentenceTransformerEmbedder, make_llm
 from rag.reader import make_reader
+from rag.reports import ArchiveStatus, DayCount, IngestReport
 from rag.retrieve import Scope, nearest, search
 from rag.settings import Settings, load_settings
 from rag.store import Store
 from rag.turnstile import Turnstile, usable_cores
-from rag.types import (
-    Answer,
-    ArchiveStatus,
-    Article,
-    DayCount,
-    Event,
-    History,
-    IngestReport,
-    RankedPassage,
-)
+from rag.types import Answer, Article, Event, History, RankedPassage
 from rag.words import Filters
 
 if TYPE_CHECKING:
@@ -109,22 +102,26 @@ class Archive:
         self,
         *inputs: str | Path | Article,
         progress: Callable[[IngestReport], None] = lambda report: None,
+        waiting: Waiting | None = None,
     ) -> IngestReport:
         """Store articles from files, folders, web addresses ("https://...") and `Article` objects.
 
+        An address may be of a page or of a feed, and an OPML file lists feeds; of a feed, the pages
+        that are new or have changed are read.
+
         Unchanged articles cost no embedding; changed ones replace their old passages. Records and
         pages that cannot be stored are in the report's `failures`. Raises `SourceError` for a path
-        that does not exist, `ArchiveLockedError`, `ArchiveError`.
+        that does not exist, `ArchiveLockedError`, `ArchiveError`. While another process or thread
+        writes, `waiting` is told so once, in a sentence, and it is waited for; without `waiting`
+        that is an `ArchiveLockedError`.
         """
         from rag.ingest import ingest, records
 
-        return ingest(
-            self._store,
-            self._embedder,
-            records(inputs, allow_private=self.settings.allow_private_urls),
-            self.settings.passage_characters,
-            progress,
-        )
+        folder, allow_private = self._store.folder, self.settings.allow_private_urls
+        found = records(inputs, folder, allow_private=allow_private)
+        with self._store.writing(waiting):
+            characters = self._store.passage_characters
+            return ingest(self._store, self._encoder(), found, characters, progress)
 
     def article(self, article_id: str, revision: int | None = None) -> Article:
         """The current revision of an article, or a given one. Raises `ArticleNotFoundError`."""
@@ -162,7 +159,10 @@ class Archive:
 
     def delete(self, article_id: str) -> None:
         """Remove an article from all stores. Raises `ArticleNotFoundError`."""
+        from rag.agreement import recover
+
         with self._store.writing():
+            recover(self._store, self._encoder())
             self._store.delete(article_id)
 
     @property
@@ -201,7 +201,7 @@ class Archive:
         """
         scope = Scope(as_of or date.today(), since, until, source)
         question = storable(question)
-        vector = self._embedder.encode([question])[0]
+        vector = self._encoder().encode([question])[0]
         found = search(self._store, self.settings, self._reader, question, vector, k, scope)
         return [one.passage for one in found]
 
@@ -289,11 +289,19 @@ class Archive:
 
         return feedback_rows(self._saved, self.article)
 
+    def _encoder(self) -> Embedder:
+        """The embedding model of the index that is in use: `newsrag reindex` may change it."""
+        self._store.refresh()
+        name = self._store.embedding_model
+        if self._embedder.name != name:
+            self._embedder = SentenceTransformerEmbedder(name)
+        return self._embedder
+
     def _tools(self) -> Tools:
         return Tools(
             store=self._store,
             settings=self.settings,
-            embedder=self._embedder,
+            embedder=self._encoder(),
             llm=self._llm,
             reader=self._reader,
             support=self._support,
@@ -327,5 +335,5 @@ class Archive:
 
     def nearest(self, question: str, k: int = 10) -> list[RankedPassage]:
         """The `k` passages nearest to the question by vector alone, nearest first."""
-        vector = self._embedder.encode([question])[0]
+        vector = self._encoder().encode([question])[0]
         return nearest(self._store, vector, k)

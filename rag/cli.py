@@ -11,12 +11,13 @@ import typer
 from rich.console import Console
 from typer.core import TyperGroup
 
+from rag.commands_maintenance import app as maintenance
+from rag.commands_watch import app as watching
 from rag.errors import NewsragError, SettingsError
-from rag.printing import AnswerPrinter, console, errors, plain
+from rag.printing import AnswerPrinter, console, errors, plain, summary
 
 if TYPE_CHECKING:
     from rag.archive import Archive
-    from rag.types import IngestReport
 
 
 class _Group(TyperGroup):
@@ -56,12 +57,14 @@ DEFAULT_ARCHIVE = Path("archive")
 @app.command()
 def ingest(
     paths: Annotated[
-        list[str], typer.Argument(help="Files and folders of articles, and addresses of pages.")
+        list[str], typer.Argument(help="Files, folders, addresses of pages and feeds.")
     ],
     archive: ArchiveOption = DEFAULT_ARCHIVE,
 ) -> None:
-    """Put articles into the archive: .txt, .md, .html, .json, .jsonl, .jsonl.gz, .csv.
+    """Put articles into the archive, from files, the web and feeds.
 
+    Files: .txt .md .html .json .jsonl .csv .tsv .pdf .docx .eml .mbox .warc, any of them in .zip,
+    .gz or .zst, and .opml for a list of feeds. Of a feed, only what is new or changed is read.
     Running it again continues where it stopped; unchanged articles cost nothing.
     """
     from rag.progress import ingest_with_progress
@@ -70,7 +73,7 @@ def ingest(
         report, interrupted = ingest_with_progress(opened, paths, errors())
     for failure in report.failures:
         errors().print(plain(str(failure)), style="yellow")
-    console().print(plain(_summary(report)))
+    console().print(plain(summary(report)))
     if interrupted:
         errors().print("Interrupted. The same command continues from here.")
         raise typer.Exit(130)
@@ -388,14 +391,8 @@ def _day(option: str, value: str | None) -> date | None:
     return day
 
 
-def _summary(report: IngestReport) -> str:
-    rate = report.passages / report.seconds if report.seconds else 0.0
-    return (
-        f"{report.added:,} added, {report.changed:,} changed, {report.unchanged:,} unchanged, "
-        f"{len(report.failures):,} failed; {report.passages:,} passages in "
-        f"{report.seconds:,.1f} s ({rate:,.0f} a second)"
-    )
-
+app.add_typer(maintenance)
+app.add_typer(watching)
 
 if __name__ == "__main__":
     app()

@@ -46,6 +46,25 @@ def parse_date(value: object) -> date | None:
     return None
 
 
+def parse_time(value: object) -> date | None:
+    """Return the moment that `value` states, as a datetime; its calendar date where it has no time.
+
+    A time without a zone stays without one. What `parse_date` does not take is `None`.
+    """
+    day = parse_date(value)
+    if day is None or isinstance(value, datetime):
+        return value if day and isinstance(value, datetime) else None
+    text = str(value).strip()
+    for parse in (datetime.fromisoformat, parsedate_to_datetime):
+        try:
+            moment = parse(text)
+        except (ValueError, OverflowError):
+            continue
+        if moment.date() == day and ":" in text:
+            return moment
+    return day
+
+
 @lru_cache(maxsize=4096)
 def _from_text(text: str) -> date | None:
     """Try the cheap exact forms first: the general parser takes milliseconds for each text."""

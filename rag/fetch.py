@@ -28,8 +28,19 @@ MAX_REDIRECTS = 5
 _CONNECT_SECONDS = 5.0
 """For one address; a host may have another one that can be reached."""
 
+AGENT = "newsrag"
+"""The name under which sites know this program, also in their robots.txt."""
+
 _KINDS = {"text/html": True, "application/xhtml+xml": True, "text/plain": False}
-_HEADERS = {"User-Agent": "newsrag", "Accept": ", ".join(_KINDS)}
+_FEED_KINDS = {
+    "application/rss+xml",
+    "application/atom+xml",
+    "application/rdf+xml",
+    "application/xml",
+    "text/xml",
+}
+_HEADERS = {"User-Agent": AGENT, "Accept": ", ".join((*_KINDS, *sorted(_FEED_KINDS)))}
+_UNCHANGED = 304
 _PORTS = {"http": 80, "https": 443}
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
@@ -38,12 +49,27 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """What stood at an address. `url` is where the redirects ended, without a fragment."""
+    """What stood at an address. `url` is where the redirects ended, without a fragment.
+
+    `is_xml` says that it is told to be XML, as feeds are. `etag` and `modified` are what tells this
+    version from a later one, as the server gave it.
+    """
 
     url: str
     data: bytes
     is_html: bool
     charset: str | None
+    is_xml: bool = False
+    etag: str = ""
+    modified: str = ""
+
+
+class StatusError(SourceError):
+    """The server answered with a status that is no success."""
+
+    def __init__(self, place: str, reason: str, status: int) -> None:
+        super().__init__(place, reason)
+        self.status = status
 
 
 def is_url(text: str) -> bool:
@@ -52,32 +78,52 @@ def is_url(text: str) -> bool:
 
 
 def fetch(url: str, *, allow_private: bool = False) -> Page:
-    """Read one page of HTML or plain text, in bounded time and space.
+    """Read one page of HTML, plain text or XML, in bounded time and space.
 
     Addresses of this machine and of private networks are refused unless `allow_private`. Raises
-    `SourceError`, whose place is `url` in printable characters.
+    `SourceError`, whose place is `url` in printable characters; `StatusError` for an answer that
+    is no success.
     """
+    page = fetch_if_changed(url, "", "", allow_private=allow_private)
+    assert page is not None
+    return page
+
+
+def fetch_if_changed(
+    url: str, etag: str, modified: str, *, allow_private: bool = False
+) -> Page | None:
+    """`fetch`, but None where the server says that the version of these two still stands."""
     place = "".join(c if c.isprintable() else "\ufffd" for c in url)
     if len(url) > MAX_CHARACTERS:
         raise SourceError(f"{place[:100]}…", f"is longer than {MAX_CHARACTERS:,} characters")
+    known = {"If-None-Match": etag, "If-Modified-Since": modified}
+    headers = {name: value for name, value in known.items() if value}
     # A thread of its own: the caller's may be running an event loop already.
     with ThreadPoolExecutor(1, thread_name_prefix="newsrag-fetch") as thread:
         try:
-            return thread.submit(asyncio.run, _within_time(url, allow_private)).result()
+            return thread.submit(asyncio.run, _within_time(url, headers, allow_private)).result()
         except _RefusedError as refusal:
+            if refusal.status == _UNCHANGED and headers:
+                return None
+            if refusal.status:
+                raise StatusError(place, str(refusal), refusal.status) from refusal
             raise SourceError(place, str(refusal)) from refusal
 
 
 class _RefusedError(Exception):
     """Why a page is not read, as the end of a sentence that starts with its address."""
 
+    def __init__(self, reason: str, status: int = 0) -> None:
+        super().__init__(reason)
+        self.status = status
 
-async def _within_time(url: str, allow_private: bool) -> Page:
+
+async def _within_time(url: str, headers: dict[str, str], allow_private: bool) -> Page:
     import httpx
 
     try:
         async with asyncio.timeout(MAX_SECONDS), _client(allow_private) as client:
-            return await _get(client, url)
+            return await _get(client, url, headers)
     except (TimeoutError, httpx.TimeoutException) as error:
         raise _RefusedError("cannot be read: it takes too long to answer") from error
     except (httpx.InvalidURL, ValueError) as error:
@@ -123,12 +169,12 @@ async def _client(allow_private: bool) -> AsyncIterator[httpx.AsyncClient]:
         yield client
 
 
-async def _get(client: httpx.AsyncClient, url: str) -> Page:
+async def _get(client: httpx.AsyncClient, url: str, headers: dict[str, str]) -> Page:
     import httpx
 
     target = httpx.URL(url)
     _check_form(target)
-    request = client.build_request("GET", target, headers=_HEADERS)
+    request = client.build_request("GET", target, headers=_HEADERS | headers)
     for _ in range(MAX_REDIRECTS + 1):
         response = await client.send(request, stream=True)
         try:
@@ -143,9 +189,10 @@ async def _get(client: httpx.AsyncClient, url: str) -> Page:
 
 async def _read(response: httpx.Response) -> Page:
     if not response.is_success:
-        raise _RefusedError(f"answers with status {response.status_code}")
+        status = response.status_code
+        raise _RefusedError(f"answers with status {status}", status)
     kind = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
-    if kind not in _KINDS:
+    if kind not in _KINDS and kind not in _FEED_KINDS:
         raise _RefusedError(f"is {kind or 'of an unnamed kind'}, not HTML or plain text")
     data = bytearray()
     async for part in response.aiter_bytes():
@@ -153,7 +200,15 @@ async def _read(response: httpx.Response) -> Page:
         if len(data) > MAX_BYTES:
             raise _RefusedError(f"is larger than {MAX_BYTES:,} bytes")
     url = str(response.url.copy_with(fragment=None))
-    return Page(url, bytes(data), _KINDS[kind], response.charset_encoding)
+    return Page(
+        url,
+        bytes(data),
+        is_html=_KINDS.get(kind, False),
+        charset=response.charset_encoding,
+        is_xml=kind in _FEED_KINDS,
+        etag=response.headers.get("ETag", ""),
+        modified=response.headers.get("Last-Modified", ""),
+    )
 
 
 def _check_form(url: httpx.URL) -> None:

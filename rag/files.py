@@ -3,27 +3,73 @@
 from __future__ import annotations
 
 import codecs
-import gzip
 import os
 import re
-import zlib
-from collections.abc import Iterator, Mapping
-from io import BufferedReader
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from io import BufferedReader, RawIOBase
 from itertools import count
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from urllib.parse import urlsplit
 
 from rag.errors import SourceError
-from rag.types import Failure
+from rag.reports import Failure
 
-LINE_LIMIT = 32 * 1024 * 1024
-"""Bytes of the longest line, and characters of the longest CSV field, that are read."""
+LINE_LIMIT = 16 * 1024 * 1024
+"""Bytes of the longest line, and characters of the longest CSV row, that are read."""
 
-FILE_LIMIT = 64 * 1024 * 1024
-"""Bytes of the longest file of a format that has to be read as a whole."""
+ARTICLE_LIMIT = 8 * 1024 * 1024
+"""Bytes of the longest file that is one article."""
+
+FILE_LIMIT = 32 * 1024 * 1024
+"""Bytes of the longest file of many articles that has to be read as a whole."""
 
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+_WEB_URL = re.compile(r"https?://[^\s\x00-\x1f\x7f]+", re.IGNORECASE)
 _SAMPLE = 1024 * 1024
 _UNKNOWN_ENCODING = "is not text in UTF-8 or another encoding that can be told"
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """Bytes under a name: a file on disk, or one that is packed in it and never written to disk.
+
+    `place` names it in messages, `origin` in the archive; `name` ends with what tells its kind.
+    """
+
+    place: str
+    origin: str
+    name: str
+    opened: Callable[[], RawIOBase]
+
+    @property
+    def suffix(self) -> str:
+        """The kind, as ".html"."""
+        return PurePosixPath(self.name).suffix.lower()
+
+    @property
+    def stem(self) -> str:
+        """The last part of the name without its kind."""
+        return PurePosixPath(self.name).stem
+
+    def open(self) -> BufferedReader:
+        """The bytes. Raises `OSError`, also while they are read."""
+        return BufferedReader(self.opened(), _SAMPLE)
+
+    def read(self, limit: int) -> bytes:
+        """All bytes. Raises `SourceError` where they are more than the limit, `OSError`."""
+        with self.open() as stream:
+            data = stream.read(limit + 1)
+        if len(data) > limit:
+            raise SourceError(self.place, f"is larger than {limit:,} bytes")
+        return data
+
+
+def on_disk(path: Path) -> File:
+    """The file of a path; nothing is opened yet."""
+    # Path.resolve raises on a loop of links, where realpath stops.
+    origin = name_of(Path(os.path.realpath(path)))
+    return File(name_of(path), origin, path.name, lambda: path.open("rb", buffering=0))
 
 
 def name_of(path: Path) -> str:
@@ -54,16 +100,37 @@ def storable(text: str) -> str:
     return _UNSTORABLE.sub("\ufffd", text)
 
 
+def reason_of(error: Exception) -> str:
+    """What went wrong, on one line: a library's message may be empty, long, or about itself."""
+    if isinstance(error, RecursionError):
+        return "it is nested too deep"
+    if isinstance(error, AttributeError | TypeError | AssertionError | IndexError):
+        return "it is not built as it should be"
+    return " ".join(str(error).split())[:200] or type(error).__name__
+
+
+def web_url(text: str | None) -> str | None:
+    """Keep http and https only: a stored `javascript:` link would be a trap for the reader."""
+    url = (text or "").strip()
+    return url if _WEB_URL.fullmatch(url) and host_of(url) else None
+
+
+def host_of(url: str | None) -> str | None:
+    """The host of an address, if it has one."""
+    try:
+        return urlsplit(url).hostname or None if url else None
+    except ValueError:
+        return None
+
+
 def with_plain_newlines(text: str) -> str:
     """Return the text with LF alone as the end of a line."""
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
-def text_of(path: Path) -> str:
+def text_of(file: File, limit: int) -> str:
     """Read a whole file as text. Raises `SourceError`, `OSError`."""
-    if path.stat().st_size > FILE_LIMIT:
-        raise SourceError(name_of(path), f"is larger than {FILE_LIMIT:,} bytes")
-    return decoded(path.read_bytes(), name_of(path))
+    return decoded(file.read(limit), file.place)
 
 
 def decoded(data: bytes, place: str, told: str | None = None) -> str:
@@ -103,19 +170,19 @@ def _guess_encoding(data: bytes) -> str:
     return best.encoding if best else "ascii"
 
 
-def lines_of(path: Path) -> Iterator[tuple[int, str | Failure]]:
+def lines_of(file: File) -> Iterator[tuple[int, str | Failure]]:
     """Yield the numbered lines in bounded memory; a damaged file ends with a `Failure`."""
     encoding = ""
-    with _open(path) as file:
+    with file.open() as stream:
         for number in count(1):
-            place = f"{name_of(path)}:{number}"
+            place = f"{file.place}:{number}"
             try:
-                line = _read_line(file)
+                line = _read_line(stream)
                 text = None if line is None else _decode(line, "utf-8-sig")
                 if line and text is None:
-                    encoding = encoding or _guess_encoding(line + file.peek(_SAMPLE))
+                    encoding = encoding or _guess_encoding(line + stream.peek(_SAMPLE))
                     text = _decode(line, encoding)
-            except (EOFError, OSError, zlib.error) as error:
+            except OSError as error:
                 yield number, Failure(place, f"the file is damaged from here on: {error}")
                 return
             if line is None:
@@ -126,17 +193,11 @@ def lines_of(path: Path) -> Iterator[tuple[int, str | Failure]]:
                 return
 
 
-def _open(path: Path) -> BufferedReader | gzip.GzipFile:
-    if path.suffix.lower() == ".gz":
-        return gzip.open(path)
-    return BufferedReader(path.open("rb", buffering=0), _SAMPLE)
-
-
-def _read_line(file: BufferedReader | gzip.GzipFile) -> bytes | None:
+def _read_line(stream: BufferedReader) -> bytes | None:
     """Read a line; `None` stands for one above the limit, which is skipped in small parts."""
-    line = file.readline(LINE_LIMIT + 1)
+    line = stream.readline(LINE_LIMIT + 1)
     if len(line) <= LINE_LIMIT or line.endswith(b"\n"):
         return line
-    while (part := file.readline(_SAMPLE)) and not part.endswith(b"\n"):
+    while (part := stream.readline(_SAMPLE)) and not part.endswith(b"\n"):
         pass
     return None

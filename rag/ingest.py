@@ -9,15 +9,17 @@ from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 
-from rag.errors import SourceError
-from rag.fetch import fetch, is_url
-from rag.ledger import StageResult
+from rag.agreement import recover
+from rag.fetch import is_url
+from rag.indexes import entries_of
 from rag.models import Embedder
 from rag.passages import split_passages
-from rag.sources import Record, load, read_page
+from rag.reports import Failure, IngestReport
+from rag.rows import StageResult
+from rag.sources import Known, Record, find_files, load
 from rag.store import Store
-from rag.types import Article, Failure, IngestReport
-from rag.words import IndexEntry
+from rag.subscriptions import web_records
+from rag.types import Article
 
 Progress = Callable[[IngestReport], None]
 
@@ -32,17 +34,18 @@ _COUNTED = {
 def ingest(
     store: Store,
     embedder: Embedder,
-    records: Iterable[Record | Failure],
+    records: Iterable[Record | Known | Failure],
     passage_characters: int,
     progress: Progress,
 ) -> IngestReport:
     """Store every record and index its passages; unchanged ones cost no embedding.
 
-    Articles that an earlier, interrupted run staged are indexed first. `progress` is called with
-    the counts so far after every record and batch. An interrupt (Ctrl-C) leaves a sound archive:
-    what is staged is indexed by the next run.
+    What an earlier run left behind that was killed is mended, and articles that it staged are
+    indexed first. `progress` is called with the counts so far after every record and batch. An
+    interrupt (Ctrl-C) leaves a sound archive: what is staged is indexed by the next run.
     """
     with store.writing(), _Pipeline(store, embedder, progress) as pipeline:
+        recover(store, embedder)
         pipeline.index_staged()
         for record in records:
             pipeline.take(record, passage_characters)
@@ -74,8 +77,11 @@ class _Pipeline:
         finally:
             self._writer.shutdown()
 
-    def take(self, record: Record | Failure, passage_characters: int) -> None:
+    def take(self, record: Record | Known | Failure, passage_characters: int) -> None:
         """Stage one record; embed and index once a batch is full."""
+        if isinstance(record, Known):
+            self._count(unchanged=self.report.unchanged + record.count)
+            return
         if isinstance(record, Failure):
             self._count(failures=(*self.report.failures, record))
             return
@@ -83,9 +89,7 @@ class _Pipeline:
         ledger = self._store.ledger
         if not ledger.is_known(record.origin, record.article):
             spans = split_passages(record.article.text, passage_characters)
-            result = ledger.stage(
-                record.origin, record.article, spans, replaces=Path(record.origin).is_file()
-            )
+            result = ledger.stage(record.origin, record.article, spans, replaces=record.is_whole)
             self._staged += len(spans) if result is not StageResult.UNCHANGED else 0
         self._count(**{_COUNTED[result]: getattr(self.report, _COUNTED[result]) + 1})
         if self._staged >= _BATCH_PASSAGES:
@@ -96,14 +100,7 @@ class _Pipeline:
         self._staged = 0
         while staged := self._store.ledger.pending(self._position, _BATCH_PASSAGES):
             self._position = staged[-1].key
-            entries, texts = [], []
-            for item in staged:
-                for passage in item.passages:
-                    text = item.article.text[passage.start : passage.end]
-                    entries.append(
-                        IndexEntry(passage.id, "", text, item.day, item.article.source or "")
-                    )
-                    texts.append(f"{item.article.title}\n{text}")
+            entries, texts = entries_of(staged)
             vectors = self._embedder.encode(texts)
             self._join_writer()
             self._writing = self._writer.submit(self._store.index, staged, entries, vectors)
@@ -126,25 +123,21 @@ class _Pipeline:
 
 
 def records(
-    inputs: Iterable[str | Path | Article], *, allow_private: bool = False
-) -> Iterator[Record | Failure]:
-    """The records of files, folders, web addresses and `Article` objects.
+    inputs: Iterable[str | Path | Article], folder: Path, *, allow_private: bool = False
+) -> Iterator[Record | Known | Failure]:
+    """The records of files, folders, web addresses, lists of feeds (OPML) and `Article` objects.
 
-    Raises `SourceError` for a path that does not exist, before anything is read.
+    `folder` keeps what was read of each feed. Raises `SourceError` for a path that does not exist,
+    before anything is read.
     """
     inputs = list(inputs)
     given = [_given(item) for item in inputs if isinstance(item, Article)]
     urls = [item for item in inputs if isinstance(item, str) and is_url(item)]
-    pages = (_fetched(url, allow_private) for url in urls)
     paths = [Path(i) for i in inputs if not isinstance(i, Article) and i not in urls]
-    return chain(given, pages, load(paths))
-
-
-def _fetched(url: str, allow_private: bool) -> Record | Failure:
-    try:
-        return read_page(fetch(url, allow_private=allow_private))
-    except SourceError as error:
-        return Failure(error.place, error.reason)
+    opml = [path for path in paths if path.suffix.lower() == ".opml" and not path.is_dir()]
+    found = load([path for path in paths if path not in opml])
+    lists = find_files(opml)
+    return chain(given, web_records(urls, lists, folder, allow_private=allow_private), found)
 
 
 def _given(article: Article) -> Record | Failure:

@@ -1,8 +1,12 @@
 """Articles and the ingestion ledger in SQLite: the one place that decides what exists.
 
 A new revision is first staged as `pending`, then indexed, then made `current` in one transaction;
-until then its predecessor answers. Passages that left are `garbage` until the derived indexes have
-forgotten them. So a crash at any point leaves rows that say what remains to be done.
+until then its predecessor answers, and then it becomes `old`: citations still open it, but nothing
+finds, lists or counts it. Passages that left are `garbage` until the derived indexes have forgotten
+them. So a crash at any point leaves rows that say what remains to be done.
+
+An `edition` is one cutting of all articles into passages, with indexes of its own. One is in use;
+while `newsrag reindex` makes the next one, both have their passages.
 """
 
 from __future__ import annotations
@@ -10,168 +14,64 @@ from __future__ import annotations
 import hashlib
 import json
 import sqlite3
-import threading
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import date
-from enum import Enum, auto
-from pathlib import Path
-from typing import Any, NamedTuple, cast
+from datetime import date, datetime
+from typing import Any, cast
 
-from rag.errors import ArchiveError, ArticleNotFoundError
+from rag.errors import ArticleNotFoundError
+from rag.ledgerfile import LedgerFile
+from rag.rows import DayRow, PassageRow, PassageSpan, Staged, StageResult
 from rag.types import Article, Span
 from rag.words import Filters
 
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
-CREATE TABLE IF NOT EXISTS articles (
-    key INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL, revision INTEGER NOT NULL,
-    state TEXT NOT NULL, digest TEXT NOT NULL, title TEXT NOT NULL, source TEXT, url TEXT,
-    day INTEGER NOT NULL, text TEXT NOT NULL, UNIQUE (id, revision)
-) STRICT;
-CREATE INDEX IF NOT EXISTS articles_state ON articles (state, day);
-CREATE TABLE IF NOT EXISTS passages (
-    id INTEGER PRIMARY KEY AUTOINCREMENT, article_id TEXT NOT NULL, revision INTEGER NOT NULL,
-    start INTEGER NOT NULL, end INTEGER NOT NULL
-) STRICT;
-CREATE INDEX IF NOT EXISTS passages_article ON passages (article_id, revision);
-CREATE TABLE IF NOT EXISTS origins (
-    origin TEXT PRIMARY KEY, article_id TEXT NOT NULL, digest TEXT NOT NULL
-) STRICT;
-CREATE INDEX IF NOT EXISTS origins_article ON origins (article_id);
-CREATE TABLE IF NOT EXISTS garbage (
-    kind TEXT NOT NULL, id INTEGER NOT NULL, PRIMARY KEY (kind, id)
-) STRICT;
-"""
-_ARTICLE_COLUMNS = "a.id, a.title, a.text, a.source, a.url, a.day, a.revision"
+ARTICLE_COLUMNS = (
+    "a.id, a.title, a.text, a.source, a.url, a.day, a.revision,"
+    " a.author, a.language, a.section, a.modified"
+)
+EDITION = "(SELECT coalesce(max(CAST(value AS INTEGER)), 0) FROM meta WHERE key = 'edition')"
+"""The number of the edition in use, in SQL; 0 where none is noted."""
+
 _ALL = Filters()
 _MAX_VARIABLES = 500
-_BUSY_SECONDS = 10
-
-
-class PassageRow(NamedTuple):
-    """Where a passage stands; `day` is the article's date as a proleptic ordinal, 0 if undated.
-
-    `article_key` numbers the article's revision in the word index of whole articles. A named tuple,
-    since each search makes hundreds, and frozen dataclasses are slower to make.
-    """
-
-    id: int
-    article_key: int
-    article_id: str
-    revision: int
-    start: int
-    end: int
-    day: int
-    source: str | None
-
-
-class DayRow(NamedTuple):
-    """How much is of one day and outlet; day 0 is undated."""
-
-    day: int
-    source: str | None
-    articles: int
-    passages: int
-
-
-@dataclass(frozen=True, slots=True)
-class PassageSpan:
-    """A passage of a known article."""
-
-    id: int
-    start: int
-    end: int
-
-
-@dataclass(frozen=True, slots=True)
-class Staged:
-    """A revision that waits to be indexed."""
-
-    key: int
-    article: Article
-    passages: list[PassageSpan]
-
-    @property
-    def day(self) -> int:
-        """The date as a proleptic ordinal, 0 if undated."""
-        return self.article.published.toordinal() if self.article.published else 0
-
-
-class StageResult(Enum):
-    """What staging found."""
-
-    ADDED = auto()
-    CHANGED = auto()
-    UNCHANGED = auto()
+BUMP = (
+    "INSERT INTO meta VALUES ('version', '1')"
+    " ON CONFLICT (key) DO UPDATE SET value = CAST(CAST(value AS INTEGER) + 1 AS TEXT)"
+)
 
 
 def article_digest(article: Article) -> str:
     """A hash of everything that a user can see of an article."""
     published = article.published.isoformat() if article.published else None
     fields = [article.title, article.text, article.source, article.url, published]
+    more = (article.author, article.language, article.section, _moment(article))
+    if any(more):  # Without them, the digest is that of earlier versions.
+        fields.extend(more)
     return hashlib.sha256(json.dumps(fields).encode()).hexdigest()
 
 
-class Ledger:
+def _moment(article: Article) -> str | None:
+    return article.modified.isoformat() if article.modified else None
+
+
+class Ledger(LedgerFile):
     """One SQLite file. Safe to use from several threads; one process writes at a time."""
-
-    def __init__(self, file: Path) -> None:
-        self._lock = threading.RLock()
-        self._path = file
-        try:
-            self._db = sqlite3.connect(
-                file, timeout=_BUSY_SECONDS, check_same_thread=False, isolation_level=None
-            )
-            self._db.execute("PRAGMA journal_mode = WAL")
-            self._db.execute("PRAGMA synchronous = NORMAL")
-            self._db.executescript(_SCHEMA)
-        except sqlite3.Error as error:
-            raise ArchiveError(f"{file} cannot be opened as an archive: {error}") from error
-
-    def close(self) -> None:
-        """Close the file."""
-        with self._lock:
-            self._db.close()
-
-    @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
-        with self._lock:
-            try:
-                self._db.execute("BEGIN IMMEDIATE")
-                yield self._db
-                self._db.execute("COMMIT")
-            except BaseException as error:
-                if self._db.in_transaction:
-                    self._db.execute("ROLLBACK")
-                if isinstance(error, sqlite3.Error):
-                    raise ArchiveError(f"{self._path} cannot be written: {error}") from error
-                raise
-
-    def _rows(self, query: str, values: Sequence[object] = ()) -> list[tuple[object, ...]]:
-        with self._lock:
-            try:
-                return self._db.execute(query, values).fetchall()
-            except sqlite3.Error as error:
-                raise ArchiveError(f"{self._path} cannot be read: {error}") from error
 
     # -- what an archive was made with --------------------------------------------------------
 
     def meta(self) -> dict[str, str]:
-        """The settings that an archive keeps from its making."""
-        return {str(key): str(value) for key, value in self._rows("SELECT key, value FROM meta")}
+        """The settings that an archive keeps from its making, and how far it is."""
+        return {str(key): str(value) for key, value in self.rows("SELECT key, value FROM meta")}
 
     def set_meta(self, values: dict[str, str]) -> None:
         """Keep settings that later opens must match."""
-        with self._transaction() as db:
+        with self.transaction() as db:
             db.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", values.items())
 
     # -- writing ------------------------------------------------------------------------------
 
     def is_known(self, origin: str, article: Article) -> bool:
         """Whether this origin last gave exactly this article."""
-        rows = self._rows("SELECT article_id, digest FROM origins WHERE origin = ?", (origin,))
+        rows = self.rows("SELECT article_id, digest FROM origins WHERE origin = ?", (origin,))
         return rows == [(article.id, article_digest(article))]
 
     def stage(
@@ -179,50 +79,50 @@ class Ledger:
     ) -> StageResult:
         """Note the article as pending, unless it is stored already.
 
-        With `replaces`, an article of another id that this origin alone gave before is removed: a
-        file that holds one article and was edited.
+        With `replaces`, an article of another id that this origin alone gave before becomes old
+        once this one is current: a file that holds one article and was edited.
         """
         digest = article_digest(article)
-        with self._transaction() as db:
+        with self.transaction() as db:
             before = db.execute(
                 "SELECT article_id FROM origins WHERE origin = ?", (origin,)
             ).fetchone()
             values = (origin, article.id, digest)
             db.execute("INSERT OR REPLACE INTO origins VALUES (?, ?, ?)", values)
+            db.execute("DELETE FROM replaced WHERE article_id = ?", (article.id,))
+            replaced = replaces and before is not None and before[0] != article.id
+            if replaced:
+                _replace(db, before[0], article.id)
             newest = db.execute(
                 "SELECT revision, state, digest, key FROM articles WHERE id = ?"
                 " ORDER BY revision DESC LIMIT 1",
                 (article.id,),
             ).fetchone()
-            replaced = replaces and before is not None and before[0] != article.id
-            if replaced:
-                self._remove_orphan(db, before[0])
-            if newest is not None and newest[2] == digest:
+            if newest is not None and newest[1:3] == ("current", digest):
+                _retire_replaced(db, article.id)
+                return StageResult.UNCHANGED
+            if newest is not None and newest[1:3] == ("pending", digest):
                 return StageResult.UNCHANGED
             if newest is not None and newest[1] == "pending":
-                _drop_revision(db, newest[3])
+                drop_revision(db, newest[3])
             _insert(db, article, (newest[0] if newest else 0) + 1, digest, spans)
-            return StageResult.CHANGED if newest is not None or replaced else StageResult.ADDED
-
-    def _remove_orphan(self, db: sqlite3.Connection, article_id: str) -> None:
-        query = "SELECT 1 FROM origins WHERE article_id = ?"
-        if db.execute(query, (article_id,)).fetchone() is None:
-            _drop_article(db, article_id)
+            exists = newest is not None and newest[1] != "old"
+            return StageResult.CHANGED if exists or replaced else StageResult.ADDED
 
     def pending(self, after: int, limit: int) -> list[Staged]:
         """Staged articles in the order of staging, those with a key above `after`.
 
         Stops once they have at least `limit` passages.
         """
-        rows = self._rows(
-            f"SELECT a.key, {_ARTICLE_COLUMNS} FROM articles a"
+        rows = self.rows(
+            f"SELECT a.key, {ARTICLE_COLUMNS} FROM articles a"
             " WHERE a.state = 'pending' AND a.key > ? ORDER BY a.key LIMIT ?",
             (after, limit),
         )
         staged: list[Staged] = []
         passages = 0
         for row in rows:
-            article = _article(row[1:])
+            article = article_of(row[1:])
             staged.append(Staged(cast(int, row[0]), article, self.passages(article)))
             passages += len(staged[-1].passages)
             if passages >= limit:
@@ -234,28 +134,32 @@ class Ledger:
 
         A revision that was dropped since it was staged becomes garbage of the indexes.
         """
-        with self._transaction() as db:
+        with self.transaction() as db:
             for item in staged:
-                old = "SELECT key FROM articles WHERE id = ? AND state = 'current'"
-                for (key,) in db.execute(old, (item.article.id,)).fetchall():
-                    _unindex(db, key)
-                    db.execute("UPDATE articles SET state = 'old' WHERE key = ?", (key,))
                 published = db.execute(
-                    "UPDATE articles SET state = 'current' WHERE key = ?", (item.key,)
+                    "UPDATE articles SET state = 'current' WHERE key = ? AND state = 'pending'",
+                    (item.key,),
                 )
                 if published.rowcount == 0:
                     gone = [("article", item.key), *(("passage", p.id) for p in item.passages)]
                     db.executemany("INSERT OR IGNORE INTO garbage VALUES (?, ?)", gone)
+                    continue
+                retire(db, item.article.id, but=item.key)
+                _retire_replaced(db, item.article.id)
+            db.execute(BUMP)
 
     def delete(self, article_id: str) -> None:
         """Remove an article with all its revisions. Raises `ArticleNotFoundError`."""
-        self.article(article_id)
-        with self._transaction() as db:
+        with self.transaction() as db:
+            query = "SELECT 1 FROM articles WHERE id = ?"
+            if db.execute(query, (article_id,)).fetchone() is None:
+                raise ArticleNotFoundError(f"the archive has no article {article_id}")
             _drop_article(db, article_id)
+            db.execute(BUMP)
 
     def garbage(self) -> tuple[list[int], list[int]]:
         """The passages and the article keys that the derived indexes must forget."""
-        rows = cast(list[tuple[str, int]], self._rows("SELECT kind, id FROM garbage"))
+        rows = cast(list[tuple[str, int]], self.rows("SELECT kind, id FROM garbage"))
         return [i for kind, i in rows if kind == "passage"], [
             i for kind, i in rows if kind == "article"
         ]
@@ -263,8 +167,15 @@ class Ledger:
     def clear_garbage(self, passages: Iterable[int], articles: Iterable[int]) -> None:
         """Note that the derived indexes have forgotten these."""
         gone = [("passage", i) for i in passages] + [("article", i) for i in articles]
-        with self._transaction() as db:
+        with self.transaction() as db:
             db.executemany("DELETE FROM garbage WHERE kind = ? AND id = ?", gone)
+            db.execute(BUMP)
+
+    def keep_editions(self, kept: Iterable[int]) -> None:
+        """Forget the passages of all editions but these."""
+        with self.transaction() as db:
+            query = "DELETE FROM passages WHERE edition NOT IN (SELECT value FROM json_each(?))"
+            db.execute(query, (json.dumps(list(kept)),))
 
     # -- reading ------------------------------------------------------------------------------
 
@@ -272,38 +183,43 @@ class Ledger:
         """The current revision of an article, or a given one. Raises `ArticleNotFoundError`."""
         which = "state = 'current'" if revision is None else "revision = ?"
         values = (article_id,) if revision is None else (article_id, revision)
-        rows = self._rows(
-            f"SELECT {_ARTICLE_COLUMNS} FROM articles a WHERE id = ? AND {which}", values
+        rows = self.rows(
+            f"SELECT {ARTICLE_COLUMNS} FROM articles a WHERE id = ? AND {which}", values
         )
         if not rows:
             raise ArticleNotFoundError(f"the archive has no article {article_id}")
-        return _article(rows[0])
+        return article_of(rows[0])
 
     def articles(self, limit: int = -1, filters: Filters = _ALL) -> list[Article]:
         """Current articles that pass the filters, latest first; undated ones last."""
-        rows = self._rows(
-            f"SELECT {_ARTICLE_COLUMNS} FROM articles a WHERE state = 'current'"
+        rows = self.rows(
+            f"SELECT {ARTICLE_COLUMNS} FROM articles a WHERE state = 'current'"
             " AND day BETWEEN ? AND ? AND (? OR source IN (SELECT value FROM json_each(?)))"
             " ORDER BY day DESC, id LIMIT ?",
             (*filters.days, not filters.sources, json.dumps(filters.sources), limit),
         )
-        return [_article(row) for row in rows]
+        return [article_of(row) for row in rows]
+
+    def every_article(self) -> Iterator[Article]:
+        """All current articles of this moment, one at a time, whatever is written meanwhile."""
+        query = f"SELECT {ARTICLE_COLUMNS} FROM articles a WHERE state = 'current' ORDER BY key"
+        return map(article_of, self.stream(query))
 
     def articles_of(self, keys: Sequence[int]) -> list[Article]:
         """Those of the revisions that are current, in the order of their keys here."""
-        rows = self._rows(
-            f"SELECT a.key, {_ARTICLE_COLUMNS} FROM articles a"
+        rows = self.rows(
+            f"SELECT a.key, {ARTICLE_COLUMNS} FROM articles a"
             " WHERE a.key IN (SELECT value FROM json_each(?)) AND +a.state = 'current'",
             (json.dumps(keys),),
         )
-        held = {row[0]: _article(row[1:]) for row in rows}
+        held = {row[0]: article_of(row[1:]) for row in rows}
         return [held[key] for key in keys if key in held]
 
     def passages(self, article: Article) -> list[PassageSpan]:
         """The passages of one revision, in text order."""
-        rows = self._rows(
+        rows = self.rows(
             "SELECT id, start, end FROM passages WHERE article_id = ? AND revision = ?"
-            " ORDER BY start",
+            f" AND edition = {EDITION} ORDER BY start",
             (article.id, article.revision),
         )
         return [
@@ -311,11 +227,14 @@ class Ledger:
         ]
 
     def passage_rows(self, ids: Sequence[int]) -> dict[int, PassageRow]:
-        """Those of the passages that belong to a current article, by id."""
+        """Those of the passages that belong to a current article, by id.
+
+        In any edition: a search may have begun in the one before.
+        """
         found: dict[int, PassageRow] = {}
         for first in range(0, len(ids), _MAX_VARIABLES):
             part = ids[first : first + _MAX_VARIABLES]
-            rows = self._rows(
+            rows = self.rows(
                 "SELECT p.id, a.key, p.article_id, p.revision, p.start, p.end, a.day, a.source"
                 " FROM passages p JOIN articles a ON a.id = p.article_id"
                 f" AND a.revision = p.revision WHERE p.id IN ({','.join('?' * len(part))})"
@@ -327,21 +246,22 @@ class Ledger:
 
     def days(self) -> list[DayRow]:
         """What is current, by day and outlet, in this order."""
-        rows = self._rows(
+        rows = self.rows(
             "SELECT a.day, a.source, count(DISTINCT a.key), count(*) FROM articles a"
             " JOIN passages p ON p.article_id = a.id AND p.revision = a.revision"
-            " WHERE a.state = 'current' GROUP BY a.day, a.source ORDER BY a.day, a.source"
+            f" WHERE a.state = 'current' AND p.edition = {EDITION}"
+            " GROUP BY a.day, a.source ORDER BY a.day, a.source"
         )
         return [DayRow._make(row) for row in cast(list[Any], rows)]
 
-    def version(self) -> int:
+    def touched(self) -> int:
         """A number that changes whenever another connection has changed the file."""
-        return cast(int, self._rows("PRAGMA data_version")[0][0])
+        return cast(int, self.rows("PRAGMA data_version")[0][0])
 
     def count(self, state: str) -> int:
         """The number of articles that are "current" or "pending"."""
         query = "SELECT count(*) FROM articles WHERE state = ?"
-        return cast(int, self._rows(query, (state,))[0][0])
+        return cast(int, self.rows(query, (state,))[0][0])
 
 
 def _insert(
@@ -349,18 +269,57 @@ def _insert(
 ) -> None:
     day = article.published.toordinal() if article.published else 0
     seen = (article.title, article.source, article.url, day, article.text)
+    more = (article.author, article.language, article.section, _moment(article))
     db.execute(
-        "INSERT INTO articles (id, revision, state, digest, title, source, url, day, text)"
-        " VALUES (?, ?, 'pending', ?, ?, ?, ?, ?, ?)",
-        (article.id, revision, digest, *seen),
+        "INSERT INTO articles (id, revision, state, digest, title, source, url, day, text,"
+        " author, language, section, modified)"
+        " VALUES (?, ?, 'pending', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (article.id, revision, digest, *seen, *more),
     )
+    add_passages(db, article.id, revision, spans)
+
+
+def add_passages(
+    db: sqlite3.Connection, article_id: str, revision: int, spans: Sequence[Span]
+) -> None:
+    """Cut a revision into these passages, in the edition in use."""
     db.executemany(
-        "INSERT INTO passages (article_id, revision, start, end) VALUES (?, ?, ?, ?)",
-        [(article.id, revision, span.start, span.end) for span in spans],
+        "INSERT INTO passages (article_id, revision, start, end, edition)"
+        f" VALUES (?, ?, ?, ?, {EDITION})",
+        [(article_id, revision, span.start, span.end) for span in spans],
     )
 
 
-def _unindex(db: sqlite3.Connection, key: int) -> None:
+def _replace(db: sqlite3.Connection, article_id: str, by_id: str) -> None:
+    """Note that an article gives way to another, unless another origin gives it, too."""
+    db.execute("UPDATE replaced SET by_id = ? WHERE by_id = ?", (by_id, article_id))
+    query = "SELECT 1 FROM origins WHERE article_id = ?"
+    if db.execute(query, (article_id,)).fetchone() is not None:
+        return
+    pending = "SELECT key FROM articles WHERE id = ? AND state = 'pending'"
+    for (key,) in db.execute(pending, (article_id,)).fetchall():
+        drop_revision(db, key)
+    db.execute("INSERT OR REPLACE INTO replaced VALUES (?, ?)", (article_id, by_id))
+
+
+def _retire_replaced(db: sqlite3.Connection, by_id: str) -> None:
+    """The articles that gave way to this one become old, now that it is current."""
+    query = "SELECT article_id FROM replaced WHERE by_id = ?"
+    for (article_id,) in db.execute(query, (by_id,)).fetchall():
+        retire(db, article_id)
+    if db.execute("DELETE FROM replaced WHERE by_id = ?", (by_id,)).rowcount:
+        db.execute(BUMP)
+
+
+def retire(db: sqlite3.Connection, article_id: str, but: int = 0) -> None:
+    """An article's current revisions, all `but` one, become old."""
+    query = "SELECT key FROM articles WHERE id = ? AND state = 'current' AND key != ?"
+    for (key,) in db.execute(query, (article_id, but)).fetchall():
+        unindex(db, key)
+        db.execute("UPDATE articles SET state = 'old' WHERE key = ?", (key,))
+
+
+def unindex(db: sqlite3.Connection, key: int) -> None:
     """Take a revision's passages away, and note what the indexes must forget."""
     passages = (
         "FROM passages WHERE (article_id, revision) ="
@@ -371,21 +330,30 @@ def _unindex(db: sqlite3.Connection, key: int) -> None:
     db.execute(f"DELETE {passages}", (key,))
 
 
-def _drop_revision(db: sqlite3.Connection, key: int) -> None:
-    _unindex(db, key)
+def drop_revision(db: sqlite3.Connection, key: int) -> None:
+    """Forget a revision; it will never be opened again."""
+    unindex(db, key)
     db.execute("DELETE FROM articles WHERE key = ?", (key,))
 
 
 def _drop_article(db: sqlite3.Connection, article_id: str) -> None:
     query = "SELECT key FROM articles WHERE id = ?"
     for (key,) in db.execute(query, (article_id,)).fetchall():
-        _drop_revision(db, key)
+        drop_revision(db, key)
     db.execute("DELETE FROM origins WHERE article_id = ?", (article_id,))
+    # What was to give way to it stays, as nothing replaces it now.
+    db.execute("DELETE FROM replaced WHERE ? IN (article_id, by_id)", (article_id,))
 
 
-def _article(row: Sequence[object]) -> Article:
-    article_id, title, text, source, url, day, revision = cast(
-        tuple[str, str, str, str | None, str | None, int, int], row
-    )
+def article_of(row: Sequence[object]) -> Article:
+    """The article of a row of `ARTICLE_COLUMNS`."""
+    *seen, day, revision, author, language, section, modified = cast(Any, row)
     published = date.fromordinal(day) if day else None
-    return Article(article_id, title, text, source, url, published, revision)
+    changed = _from_iso(modified) if modified else None
+    article_id, title, text, source, url = seen
+    more = (author, language, section, changed)
+    return Article(article_id, title, text, source, url, published, revision, *more)
+
+
+def _from_iso(moment: str) -> date:
+    return datetime.fromisoformat(moment) if "T" in moment else date.fromisoformat(moment)

@@ -262,7 +262,7 @@ class LocalLLM:
         parameters.port = 0
         parameters.n_ctx = _CONTEXT_TOKENS
         parameters.n_parallel = 1
-        parameters.cache_ram_mib = 0  # else up to 8 GB of old prompts are kept beside the present one
+        parameters.cache_ram_mib = 0  # else up to 8 GB of earlier prompts are kept
         if (allowed := usable_cores()) != os.cpu_count():  # llama.cpp would count all
             parameters.cpuparams.n_threads = parameters.cpuparams_batch.n_threads = allowed
         parameters.verbosity = 0

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from datetime import date
 
+from rag.reports import DayCount
 from rag.store import NO_SOURCE, Census, Store
-from rag.types import Article, DayCount
+from rag.types import Article
 from rag.words import Filters
 
 

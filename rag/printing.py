@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from rich.console import Console
 from rich.text import Text
 
+from rag.reports import IngestReport
 from rag.types import Answer, Citation, Sentence, byline
 
 
@@ -79,3 +80,13 @@ def console() -> Console:
 def errors() -> Console:
     """Standard error."""
     return Console(stderr=True, soft_wrap=True, highlight=False)
+
+
+def summary(report: IngestReport) -> str:
+    """What an ingestion did, on one line."""
+    rate = report.passages / report.seconds if report.seconds else 0.0
+    return (
+        f"{report.added:,} added, {report.changed:,} changed, {report.unchanged:,} unchanged, "
+        f"{len(report.failures):,} failed; {report.passages:,} passages in "
+        f"{report.seconds:,.1f} s ({rate:,.0f} a second)"
+    )

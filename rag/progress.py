@@ -10,8 +10,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from rag.fetch import is_url
+from rag.reports import IngestReport
 from rag.sources import count_records
-from rag.types import Article, IngestReport
+from rag.types import Article
 
 if TYPE_CHECKING:
     from rag.archive import Archive
@@ -40,10 +41,14 @@ def ingest_with_progress(
             done = report.added + report.changed + report.unchanged + len(report.failures)
             seconds = max(report.seconds, 1e-9)
             rates = f"{done / seconds:,.0f} articles/s, {report.passages / seconds:,.0f} passages/s"
-            bar.update(task, completed=done, rates=rates)
+            # How many pages a feed lists is not known before it is read.
+            bar.update(task, completed=done, total=max(total, done), rates=rates)
+
+        def waiting(sentence: str) -> None:
+            bar.console.print(sentence, markup=False)
 
         try:
-            return archive.ingest(*inputs, progress=update), False
+            return archive.ingest(*inputs, progress=update, waiting=waiting), False
         except KeyboardInterrupt:
             return last, True
 

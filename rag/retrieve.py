@@ -12,10 +12,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
-from rag.ledger import PassageRow
 from rag.models import Vector
 from rag.passages import split_passages
 from rag.reader import WINDOW_CHARACTERS, Reader
+from rag.rows import PassageRow
 from rag.settings import Settings
 from rag.store import Candidate, Store
 from rag.types import Article, History, RankedPassage
@@ -54,7 +54,7 @@ class Scope:
 
 _LEANING = re.compile(
     r"\b(it|its|he|him|his|she|her|hers|they|them|their|theirs|this|that|these|those|there|then"
-    r"|one|ones|else|former|latter|same)\b|^(and|but|or|so|then|also|what about|how about|why)\b",
+    r"|one|ones|else|former|latter|same)\b|^(and|but|or|so|then|also|what about|how about)\b",
     re.IGNORECASE,
 )
 _SHORT_QUESTION = 2

@@ -11,42 +11,72 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath, PurePosixPath
 from urllib.parse import urlsplit
 
-from rag.dates import parse_date
+from rag import documents, formats, packed
+from rag.dates import parse_date, parse_time
 from rag.errors import SourceError
 from rag.fetch import Page
-from rag.files import decoded, fields_of, kind_of, name_of, storable, with_plain_newlines
-from rag.formats import MANY, SUPPORTED, WHOLE, Item, html_fields
-from rag.textfiles import scraped_fields
-from rag.types import Article, Failure
+from rag.files import (
+    File,
+    fields_of,
+    host_of,
+    kind_of,
+    name_of,
+    on_disk,
+    storable,
+    web_url,
+    with_plain_newlines,
+)
+from rag.formats import Item, page_fields
+from rag.reports import Failure
+from rag.types import Article
 
 __all__ = [
     "Record",
     "article_id",
     "count_records",
     "find_files",
+    "is_wanted",
     "load",
+    "page_origin",
     "parse_date",
     "read_page",
 ]
 
+READERS = formats.READERS | documents.READERS
+SUPPORTED = (*READERS, *packed.KINDS)
+
+MAX_FAILURES = 1000
+"""Failures of one file on disk that are told one by one."""
+
 _LONGEST_DERIVED_TITLE = 80
-_WEB_URL = re.compile(r"https?://[^\s\x00-\x1f\x7f]+", re.IGNORECASE)
+_LONGEST_DETAIL = 200
+_LONGEST_ID = 200
+_LANGUAGE = re.compile(r"([a-z]{2,3})((?:[-_][a-z0-9]{2,8})*)", re.IGNORECASE | re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
     """One article and where it came from.
 
-    `origin` is the absolute path of the file; in a file of many records `#` and the record's own id
-    follow, or its line or item number. It is unique within a file and stable between runs. A page
-    from the web has "url:" and the hash of its address.
+    `origin` is the absolute path of the file, with its place in a packed one; in a file of many
+    records `#` and the record's own id follow, or its line or item number. It is unique within a
+    file and stable between runs. A page from the web has "url:" and the hash of its address.
+    `is_whole` says that the origin holds this one article and nothing else.
     """
 
     origin: str
     article: Article
+    is_whole: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """So many articles that are stored already, as the list that names them says."""
+
+    count: int
 
 
 def load(paths: Iterable[Path]) -> Iterator[Record | Failure]:
@@ -55,7 +85,7 @@ def load(paths: Iterable[Path]) -> Iterator[Record | Failure]:
     A path that does not exist raises a `SourceError` at once; whatever else goes wrong is yielded
     as a `Failure` in its turn, and reading goes on.
     """
-    return (result for path in find_files(paths) for result in _read(path))
+    return (result for path in find_files(paths) for result in _told(path, _read(path)))
 
 
 def find_files(paths: Iterable[Path]) -> list[Path]:
@@ -67,7 +97,7 @@ def find_files(paths: Iterable[Path]) -> list[Path]:
     found: dict[str, Path] = {}
     for path in map(Path, paths):
         for file in _walk(path):
-            found.setdefault(_absolute(file), file)
+            found.setdefault(on_disk(file).origin, file)
     return list(found.values())
 
 
@@ -76,24 +106,23 @@ def count_records(paths: Iterable[Path]) -> int:
     return sum(_count(path) for path in find_files(paths))
 
 
-def read_page(page: Page) -> Record:
+def read_page(page: Page, known: Mapping[str, object] | None = None) -> Record:
     """The article of a page from the web. Raises `SourceError`.
 
-    A page may give its own address, but only on its host: else it could replace the articles of
-    another outlet.
+    `known` has named values that stand in where the page does not have them.
     """
-    text = decoded(page.data, page.url, page.charset)
-    fields = html_fields(text, page.url) if page.is_html else scraped_fields(text)
-    own = _web_url(_string(fields, page.url, "url"))
-    if _host(own) != _host(page.url):
-        fields["url"] = page.url
-    article = _article(fields_of(fields, page.url), page.url, page.url)
-    return Record(f"url:{article_id(page.url, page.url)}", article)
+    fields = {**(known or {}), **fields_of(page_fields(page, page.url), page.url)}
+    return Record(page_origin(page.url), _article(fields, page.url, page.url))
+
+
+def page_origin(url: str) -> str:
+    """The origin of the record of a page."""
+    return f"url:{article_id(url, url)}"
 
 
 def article_id(url: str | None, content_key: str) -> str:
     """Return a short stable id: of the canonical form of `url` if there is one, else of the key."""
-    key = _canonical(url) if url and _host(url) else content_key
+    key = _canonical(url) if url and host_of(url) else content_key
     return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
@@ -119,74 +148,116 @@ def _walk(path: Path) -> list[Path]:
     for folder, subfolders, names in os.walk(path, onerror=errors.append):
         subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))
         files = (Path(folder, name) for name in sorted(names))
-        found += [file for file in files if _is_wanted(file)]
+        found += [file for file in files if is_wanted(file)]
     # A folder that cannot be listed becomes an entry, so that `load` reports it in its turn.
     return found + [Path(error.filename) for error in errors]
 
 
-def _is_wanted(path: Path) -> bool:
+def is_wanted(path: PurePath) -> bool:
+    """Whether a file is read where it is found in a folder, by its name."""
     name = path.name.casefold()
     is_noise = name.startswith(".") or name in {"readme.md", "readme.txt"}
-    return not is_noise and _suffix(path) in SUPPORTED
+    suffixes = [path.suffix.lower()]
+    while suffixes[-1] in packed.STREAMS:
+        path = path.with_suffix("")
+        suffixes.append(path.suffix.lower())
+    return not is_noise and suffixes[-1] in SUPPORTED
 
 
-def _suffix(path: Path) -> str:
-    name = path.name.lower()
-    return ".jsonl.gz" if name.endswith(".jsonl.gz") else path.suffix.lower()
-
-
-def _absolute(path: Path) -> str:
-    # Path.resolve raises on a loop of links, where realpath stops.
-    return name_of(Path(os.path.realpath(path)))
+def _is_wanted_within(path: PurePosixPath) -> bool:
+    """Whether a file in a packed one is read; `path` is its name there."""
+    folders = (part for part in path.parts[:-1] if part != "..")
+    is_hidden = any(part.startswith(".") or part == "__MACOSX" for part in folders)
+    return not is_hidden and is_wanted(path)
 
 
 def _unreadable(error: OSError) -> str:
     return f"cannot be read: {error.strerror or error}"
 
 
+def _told(path: Path, results: Iterator[Record | Failure]) -> Iterator[Record | Failure]:
+    """The first failures of a file one by one, the others as a number: they could fill memory."""
+    failures, result = 0, None
+    for result in results:
+        failures += isinstance(result, Failure)
+        if failures <= MAX_FAILURES or isinstance(result, Record):
+            yield result
+    if result is None:
+        yield Failure(name_of(path), "holds nothing that could be read as an article")
+    if failures > MAX_FAILURES:
+        more = failures - MAX_FAILURES
+        yield Failure(name_of(path), f"has {more:,} more records that cannot be read")
+
+
 def _read(path: Path) -> Iterator[Record | Failure]:
-    place, suffix = name_of(path), _suffix(path)
+    for file in _opened(path):
+        if isinstance(file, Failure):
+            yield file
+            continue
+        try:
+            yield from _records(file, _reader(file)(file))
+        except SourceError as error:
+            yield Failure(error.place, error.reason)
+        except OSError as error:
+            yield Failure(file.place, _unreadable(error))
+
+
+def _opened(path: Path) -> Iterator[File | Failure]:
+    """The file of a path, or the files that are packed in it."""
+    file = on_disk(path)
     try:
-        if suffix not in SUPPORTED and not path.is_dir():
-            raise SourceError(place, f"is none of the supported kinds: {', '.join(SUPPORTED)}")
         if not path.is_file():
-            raise SourceError(place, "cannot be read: it is no file, or a folder without access")
-        if suffix in WHOLE:
-            items: Iterator[Item] = iter([(0, place, WHOLE[suffix](path))])
-        else:
-            items = MANY[suffix](path)
-        yield from _records(path, items)
+            reason = "cannot be read: it is no file, or a folder without access"
+            raise SourceError(file.place, reason)
+        yield from packed.unpacked(file, _is_wanted_within)
     except SourceError as error:
         yield Failure(error.place, error.reason)
     except OSError as error:
-        yield Failure(place, _unreadable(error))
+        yield Failure(file.place, _unreadable(error))
+
+
+def _reader(file: File) -> formats.Reader:
+    reader = READERS.get(file.suffix)
+    if reader is None:
+        kinds = ", ".join(SUPPORTED)
+        raise SourceError(file.place, f"is none of the supported kinds: {kinds}")
+    return reader
 
 
 def _count(path: Path) -> int:
-    items = MANY.get(_suffix(path))
-    try:
-        return sum(1 for _ in items(path)) if items and path.is_file() else 1
-    except (SourceError, OSError):
-        return 1
-
-
-def _records(path: Path, items: Iterator[Item]) -> Iterator[Record | Failure]:
-    file, taken = _absolute(path), set[str]()
-    for number, place, value in items:
-        if isinstance(value, Failure):
-            yield value
-            continue
+    count = 0
+    for file in _opened(path):
         try:
-            fields = fields_of(value, place)
-            article = _article(fields, place, file)
+            if isinstance(file, File):
+                count += sum(1 for _ in _reader(file)(file))
+            else:
+                count += 1
+        except (SourceError, OSError):
+            count += 1
+    return max(count, 1)
+
+
+def _records(file: File, items: Iterator[Item]) -> Iterator[Record | Failure]:
+    taken = set[str]()
+    for number, place, value in items:
+        try:
+            given = value() if callable(value) else value
+            if isinstance(given, Failure):
+                yield given
+                continue
+            fields = fields_of(given, place)
+            article = _article(fields, place, file.origin)
         except SourceError as error:
             yield Failure(error.place, error.reason)
             continue
         suffix = _explicit_id(fields, place) or str(number)
+        if len(suffix) > _LONGEST_ID:
+            suffix = article_id(None, suffix)
         while suffix in taken:  # An id that a file uses twice must not hide the second record.
             suffix = f"{number}~{suffix}"
         taken.add(suffix)
-        yield Record(f"{file}#{suffix}" if number else file, article)
+        origin = f"{file.origin}#{suffix}" if number else file.origin
+        yield Record(origin, article, is_whole=not number)
 
 
 # From named values to an article.
@@ -197,18 +268,23 @@ def _article(fields: Mapping[str, object], place: str, file: str) -> Article:
     if not any(character.isalpha() for character in text):
         raise SourceError(place, "has no text")
     title = _one_line(_string(fields, place, "title")) or _first_words(text)
-    url = _web_url(_string(fields, place, "url"))
-    source = _one_line(_string(fields, place, "source", "outlet")) or _host(url)
+    url = web_url(_string(fields, place, "url"))
+    source = _one_line(_string(fields, place, "source", "outlet")) or host_of(url)
     explicit = _explicit_id(fields, place)
     # Outlets number their articles alike, so an id alone would let one overwrite another's.
     key = f"{source or file}\n{explicit}" if explicit else f"{title}\n{text}"
+    exported = _one_line(_string(fields, place, "newsrag_id"))  # what `newsrag export` writes
     return Article(
-        id=article_id(url, key),
+        id=exported or article_id(url, key),
         title=title,
         text=text,
         source=source,
         url=url,
         published=parse_date(_date_value(fields, place)),
+        author=_detail(fields, "author", "authors", "byline"),
+        language=_language(_detail(fields, "language", "lang")),
+        section=_detail(fields, "section", "category"),
+        modified=parse_time(fields.get("modified") or fields.get("updated")),
     )
 
 
@@ -239,6 +315,26 @@ def _date_value(fields: Mapping[str, object], place: str) -> object:
     return None
 
 
+def _detail(fields: Mapping[str, object], *names: str) -> str | None:
+    """The first of the values that is text, or a list of texts; what is neither is left out."""
+    for name in names:
+        value = fields.get(name)
+        parts = value if isinstance(value, list) else [value]
+        texts = [storable(part) for part in parts if isinstance(part, str) and part.strip()]
+        if texts and len(texts) == len(parts):
+            return (_one_line("; ".join(texts)) or "")[:_LONGEST_DETAIL]
+    return None
+
+
+def _language(tag: str | None) -> str | None:
+    """A language tag in its usual form, such as "en" or "pt-BR"; None for anything else."""
+    match = _LANGUAGE.fullmatch(tag or "")
+    if not match:
+        return None
+    region = match[2].replace("_", "-")
+    return match[1].lower() + (region.upper() if len(region) == 3 else region)
+
+
 def _one_line(text: str | None) -> str | None:
     return " ".join(text.split()) or None if text else None
 
@@ -249,16 +345,3 @@ def _first_words(text: str) -> str:
         return start
     words = start[: _LONGEST_DERIVED_TITLE + 1].rpartition(" ")[0]
     return words or start[:_LONGEST_DERIVED_TITLE]
-
-
-def _web_url(text: str | None) -> str | None:
-    """Keep http and https only: a stored `javascript:` link would be a trap for the reader."""
-    url = (text or "").strip()
-    return url if _WEB_URL.fullmatch(url) and _host(url) else None
-
-
-def _host(url: str | None) -> str | None:
-    try:
-        return urlsplit(url).hostname or None if url else None
-    except ValueError:
-        return None

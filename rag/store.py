@@ -1,23 +1,29 @@
 """Articles, words and vectors behind one upsert, one delete and one search.
 
-SQLite decides what exists; the two indexes are derived from it and follow.
+SQLite decides what exists; the indexes are derived from it and follow.
 """
 
 from __future__ import annotations
 
+import shutil
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import date
 from math import ceil
 from pathlib import Path
 
-from rag.errors import ArchiveError, ArchiveLockedError, ArchiveMismatchError
-from rag.ledger import DayRow, Ledger, PassageRow, Staged
+from rag.errors import ArchiveError, ArchiveMismatchError, ArticleNotFoundError
+from rag.indexes import Indexes, edition_folder, other_editions
+from rag.ledger import Ledger
+from rag.ledgerfile import FILE_NAME
+from rag.lock import Waiting, WriteLock
 from rag.models import Vector, Vectors
-from rag.types import ArchiveStatus, Article
+from rag.reports import ArchiveStatus
+from rag.rows import DayRow, PassageRow, Staged
+from rag.types import Article
 from rag.vectors import VectorIndex
 from rag.words import Filters, IndexEntry, WordIndex
 
@@ -30,7 +36,11 @@ _EXACT_FILTER_SHARE = 0.15
 _SPARE = 1.5
 """How many more neighbours than the share asks for are fetched when filtering afterwards."""
 
-Embed = Callable[[Sequence[str]], Vectors]
+_LOOKS = 3
+"""How often a search is tried while articles that it finds are being replaced."""
+
+_VERSION = "version"
+_UNFINISHED = "unfinished"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,115 +59,134 @@ class Candidate:
 
 
 class Store:
-    """An archive's folder: `articles.sqlite`, `vectors/` (Chroma), `words/` (tantivy, twice)."""
+    """An archive's folder: `articles.sqlite`, and the indexes of the edition in use.
 
-    def __init__(self, folder: Path, embedding_model: str, passage_characters: int) -> None:
+    The first edition has its indexes in the folder itself, a later one in `edition-N/`: `vectors/`
+    (Chroma) and `words/` (tantivy, twice).
+    """
+
+    def __init__(
+        self, folder: Path, embedding_model: str | None = None, passage_characters: int = 0
+    ) -> None:
+        """Open or make an archive with these settings; without a model, open it as it was made.
+
+        Raises `ArchiveError`, `ArchiveMismatchError`.
+        """
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise ArchiveError(f"{folder} cannot be used as an archive: {error}") from error
         self.folder = folder
-        self.ledger = Ledger(folder / "articles.sqlite")
-        self._check_meta(
-            {
-                "format": FORMAT,
-                "embedding_model": embedding_model,
-                "passage_characters": str(passage_characters),
-            }
-        )
-        self._lock = threading.Lock()
+        self.ledger = Ledger(folder / FILE_NAME)
+        self._lock = WriteLock(folder)
         self._reading = threading.Lock()  # no vectors are searched while they are opened anew
-        self._words: WordIndex | None = None
-        self._article_words: WordIndex | None = None
-        self._vectors: VectorIndex | None = None
         self._census: Census | None = None
-        self._version = self.ledger.version()
+        self.must_mend = False
+        """While writing: the last writer did not come to its end, so the indexes may need it."""
+        self._touched = self.ledger.touched()
+        meta = self._made_with(embedding_model, passage_characters)
+        self._version = meta.get(_VERSION)
+        try:
+            self.embedding_model = meta["embedding_model"]
+            self.passage_characters = int(meta["passage_characters"])
+            self.indexes = Indexes(edition_folder(folder, int(meta.get("edition", 0))))
+        except (KeyError, ValueError) as error:
+            self.ledger.close()
+            raise ArchiveError(f"{folder} does not say what it was made with") from error
 
-    def _check_meta(self, wanted: dict[str, str]) -> None:
+    def _made_with(self, model: str | None, characters: int) -> dict[str, str]:
+        """What the ledger says; a new one is told."""
         made_with = self.ledger.meta()
-        if not made_with:
+        wanted = {"format": FORMAT}
+        if model is not None:
+            wanted |= {"embedding_model": model, "passage_characters": str(characters)}
+        if not made_with and model is not None:
             self.ledger.set_meta(wanted)
-            return
+            return wanted
         for name, value in wanted.items():
             if made_with.get(name) != value:
                 self.ledger.close()
                 raise ArchiveMismatchError(
                     f"the archive in {self.folder} was made with {name} {made_with.get(name)}, "
-                    f"not {value}; use that setting, or ingest into another folder"
+                    f"not {value}; use that setting, or bring the archive to yours with: "
+                    f"newsrag reindex --archive {self.folder}"
                 )
+        return made_with
 
     @property
     def words(self) -> WordIndex:
-        """The word index of passages, opened at first use."""
-        with self._lock:
-            if self._words is None:
-                self._words = WordIndex(self.folder / "words" / "passages")
-            return self._words
+        """The word index of passages."""
+        return self.indexes.words
 
     @property
     def article_words(self) -> WordIndex:
-        """The word index of whole articles with their titles, opened at first use."""
-        with self._lock:
-            if self._article_words is None:
-                self._article_words = WordIndex(self.folder / "words" / "articles")
-            return self._article_words
+        """The word index of whole articles with their titles."""
+        return self.indexes.article_words
 
     @property
     def vectors(self) -> VectorIndex:
-        """The vector index, opened at first use."""
-        with self._lock:
-            if self._vectors is None:
-                self._vectors = VectorIndex(self.folder / "vectors")
-            return self._vectors
+        """The vector index."""
+        return self.indexes.vectors
 
     def close(self) -> None:
         """Release all files."""
-        for index in (self._words, self._article_words):
-            if index is not None:
-                index.close()
-        if self._vectors is not None:
-            self._vectors.close()
+        self.indexes.close()
         self.ledger.close()
 
     # -- writing ------------------------------------------------------------------------------
 
     @contextmanager
-    def writing(self) -> Iterator[None]:
-        """Hold the archive's write lock; raises `ArchiveLockedError` when another process does."""
-        from filelock import FileLock, Timeout
+    def writing(self, waiting: Waiting | None = None) -> Iterator[None]:
+        """Hold the archive's write lock; a thread may nest this.
 
-        lock = FileLock(self.folder / "write.lock")
-        try:
-            with lock.acquire(timeout=0):
-                try:
-                    yield
-                finally:
-                    self.words.close()
-                    self.article_words.close()
-        except Timeout as error:
-            raise ArchiveLockedError(
-                f"the archive in {self.folder} is being written by another process; try again later"
-            ) from error
+        When another process or thread holds it, raises `ArchiveLockedError`, or, with `waiting`,
+        tells that who it is and waits.
+        """
+        with self._lock.held(waiting) as outermost:
+            if not outermost:
+                yield
+                return
+            self.refresh()
+            meta = self.ledger.meta()
+            self.must_mend = bool(meta.get(_UNFINISHED))
+            self.ledger.set_meta({_UNFINISHED: "1"})
+            self._clear_retired(meta)
+            try:
+                yield
+            except ArticleNotFoundError:
+                self._finish()
+                raise
+            except BaseException:
+                with suppress(ArchiveError):  # the first failure is the one to be told
+                    self.indexes.finish_writing()
+                raise
+            self._finish()
+
+    def _finish(self) -> None:
+        self.indexes.finish_writing()
+        if not self.must_mend:
+            self.ledger.set_meta({_UNFINISHED: ""})
+
+    @contextmanager
+    def undisturbed(self, waiting: Waiting | None = None) -> Iterator[None]:
+        """Hold the write lock to read; raises or waits as `writing` does."""
+        with self._lock.held(waiting):
+            yield
+
+    def _clear_retired(self, meta: Mapping[str, str]) -> None:
+        """Delete the editions that no search can be in any more."""
+        current = int(meta.get("edition", 0))
+        kept = {current, int(meta.get("next_edition", current))}
+        if retired := other_editions(self.folder, kept):
+            self.ledger.keep_editions(kept)
+            for folder in retired:
+                shutil.rmtree(folder, ignore_errors=True)
 
     def index(
         self, staged: Sequence[Staged], entries: Sequence[IndexEntry], vectors: Vectors
     ) -> None:
         """Put staged passages into the indexes, then make their articles current."""
-        articles = [
-            IndexEntry(
-                item.key,
-                item.article.title,
-                item.article.text,
-                item.day,
-                item.article.source or "",
-            )
-            for item in staged
-        ]
-        with self._readable_failures():
-            self.vectors.add(entries, vectors)
-            for index, added in ((self.words, entries), (self.article_words, articles)):
-                index.add(added)
-                index.commit()
+        self.indexes.add(staged, entries, vectors)
         self.ledger.publish(staged)
         self.collect_garbage()
 
@@ -172,23 +201,8 @@ class Store:
         passages, articles = self.ledger.garbage()
         if not passages and not articles:
             return
-        with self._readable_failures():
-            self.vectors.delete(passages)
-            for index, gone in ((self.words, passages), (self.article_words, articles)):
-                index.delete(gone)
-                index.commit()
+        self.indexes.delete(passages, articles)
         self.ledger.clear_garbage(passages, articles)
-
-    @contextmanager
-    def _readable_failures(self) -> Iterator[None]:
-        from chromadb.errors import ChromaError
-
-        try:
-            yield
-        except (ChromaError, OSError, ValueError) as error:
-            raise ArchiveError(
-                f"the archive in {self.folder} cannot be written: {error}"
-            ) from error
 
     def status(self) -> ArchiveStatus:
         """Counts, dates, outlets and size on disk."""
@@ -213,24 +227,37 @@ class Store:
         self, question: str, vector: Vector, limit: int, filters: Filters
     ) -> list[Candidate]:
         """The best `limit` passages by vector and by words that pass the filters, in no order."""
-        self._refresh()
+        self.refresh(switch=False)
+        for _ in range(_LOOKS):
+            found, complete = self._look(question, vector, limit, filters)
+            # Articles that were revised meanwhile are found in their new revision.
+            if complete or not self.refresh(switch=False):
+                break
+        return found
+
+    def _look(
+        self, question: str, vector: Vector, limit: int, filters: Filters
+    ) -> tuple[list[Candidate], bool]:
+        """What the indexes find as they are open, and whether the ledger still has all of it."""
         census = self._census = self._census or Census(self.ledger.days())
         filters = census.needed(filters)
         lexical = self.words.search(question, limit, filters)
         articles = self.article_words.search(question, limit, filters)
         dense = self._nearest(vector, limit, filters, census.share(filters))
-        rows = self.ledger.passage_rows([i for i, _ in (*dense, *lexical)])
-        dense = _passing(dense, rows, filters)[:limit]
-        scores = [_Scores(hits, limit) for hits in (dense, lexical, articles)]
-        ids = dict.fromkeys(i for i, _ in (*dense, *lexical) if i in rows)
-        return [
+        ids = dict.fromkeys(i for i, _ in (*dense, *lexical))
+        rows = self.ledger.passage_rows(list(ids))
+        passing = _passing(dense, rows, filters)[:limit]
+        scores = [_Scores(hits, limit) for hits in (passing, lexical, articles)]
+        kept = dict.fromkeys(i for i, _ in (*passing, *lexical) if i in rows)
+        found = [
             Candidate(rows[i], scores[0][i], scores[1][i], scores[2][rows[i].article_key])
-            for i in ids
+            for i in kept
         ]
+        return found, len(rows) == len(ids)
 
     def find(self, words: str, limit: int, filters: Filters) -> list[Article]:
         """The articles whose title or text has all the words, best first."""
-        self._refresh()
+        self.refresh()
         hits = self.article_words.search(words, limit, filters, every=True)
         return self.ledger.articles_of([key for key, _ in hits])
 
@@ -250,19 +277,34 @@ class Store:
             fetch = limit if share == 1 else ceil(limit / share * _SPARE)
             return self.vectors.search(vector, fetch, Filters())
 
-    def _refresh(self) -> None:
-        """See what another process has written since the last search."""
-        version = self.ledger.version()
-        if version == self._version:
-            return
+    def refresh(self, *, switch: bool = True) -> bool:
+        """See what other processes have written; returns whether there was anything to be found.
+
+        Without `switch`, stay in the edition that is open: a vector was made for it.
+        """
+        touched = self.ledger.touched()
+        return touched != self._touched and self.reopen(touched, switch=switch)
+
+    def reopen(self, touched: int, *, switch: bool = True) -> bool:
+        """See what the ledger says now."""
+        meta = self.ledger.meta()
+        folder = edition_folder(self.folder, int(meta.get("edition", 0)))
+        if folder != self.indexes.folder and not switch:
+            return False
         with self._reading:
-            self._version = version
+            self._touched = touched
+            if meta.get(_VERSION) == self._version:
+                return False  # only staged: nothing that a search would find
+            self._version = meta.get(_VERSION)
             self._census = None
-            self.words.reload()
-            self.article_words.reload()
-            if self._vectors is not None:  # Chroma sees it only when opened anew
-                self._vectors.close()
-                self._vectors = None
+            if folder == self.indexes.folder:
+                self.indexes.reload()
+                return True
+            before, self.indexes = self.indexes, Indexes(folder)
+            self.embedding_model = meta["embedding_model"]
+            self.passage_characters = int(meta["passage_characters"])
+            before.close()
+            return True
 
 
 class _Scores(dict[int, float]):

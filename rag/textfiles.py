@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from collections import deque
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from rag import files
 from rag.dates import parse_date
 from rag.errors import SourceError
-from rag.files import fields_of, name_of, text_of
+from rag.files import File, fields_of, text_of
 
 if TYPE_CHECKING:
     from markdown_it.token import Token
@@ -46,6 +46,8 @@ _HEADER_NAMES = {
     "date": "published",
     "url": "url",
     "link": "url",
+    "author": "author",
+    "by": "author",
 }
 _BYLINE = re.compile(r"(?:By|BY)\s.{1,80}(?<![.!?:;\"”])")
 _SMALL_WORDS = frozenset({"and", "at", "da", "de", "del", "der", "di", "for", "of", "van", "von"})
@@ -57,16 +59,16 @@ _ORIGIN = re.compile(
 _ADDRESS = re.compile(r"(?:https?://)?[\w-]+(?:\.[\w-]+)+(?:/\S*)?", re.IGNORECASE)
 
 
-def markdown_fields(path: Path) -> dict[str, object]:
+def markdown_fields(file: File) -> dict[str, object]:
     """Read Markdown with YAML front matter; a first heading is the title where none is given."""
-    fields, body = _front_matter(text_of(path), name_of(path))
+    fields, body = _front_matter(text_of(file, files.ARTICLE_LIMIT), file.place)
     lines = body.split("\n")
     for number, line in enumerate(lines):
         if line.startswith("# ") and (title := _without_marks(line)):
             if fields.setdefault("title", title) == title:
                 del lines[number]
             break
-    fields.setdefault("title", path.stem)
+    fields.setdefault("title", file.stem)
     return {**fields, "text": _without_marks("\n".join(lines))}
 
 
@@ -153,7 +155,10 @@ def _take_header(line: str, fields: dict[str, object]) -> bool:
         return False
     if not (match := _HEADER.fullmatch(line)):
         # Before the title, "By Any Means" is the title.
-        return "title" in fields and bool(_BYLINE.fullmatch(line)) and _is_name(line[3:])
+        is_byline = "title" in fields and bool(_BYLINE.fullmatch(line)) and _is_name(line[3:])
+        if is_byline:
+            fields.setdefault("author", line[3:])
+        return is_byline
     name, value = _HEADER_NAMES.get(match["name"].casefold()), match["value"]
     if name == "source" and not _is_name(value) and not _ADDRESS.fullmatch(value):
         return False  # A headline: "Source: Rovers to sign a new keeper".

@@ -19,7 +19,11 @@ Outcome = Literal["kept", "rewritten", "quoted", "dropped"]
 
 @dataclass(frozen=True, slots=True)
 class Article:
-    """One revision of one article. `text` never changes under an (`id`, `revision`)."""
+    """One revision of one article. `text` never changes under an (`id`, `revision`).
+
+    `language` is a tag such as "en" or "pt-BR". `modified` is a datetime where the time of the last
+    change is known, and a date where only its day is.
+    """
 
     id: str
     title: str
@@ -28,9 +32,13 @@ class Article:
     url: str | None = None
     published: date | None = None
     revision: int = 1
+    author: str | None = None
+    language: str | None = None
+    section: str | None = None
+    modified: date | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """The article as JSON values; `published` as an ISO 8601 date or null."""
+        """The article as JSON values; `published` and `modified` in ISO 8601, or null."""
         return {
             "id": self.id,
             "revision": self.revision,
@@ -38,6 +46,10 @@ class Article:
             "source": self.source,
             "url": self.url,
             "published": self.published.isoformat() if self.published else None,
+            "author": self.author,
+            "language": self.language,
+            "section": self.section,
+            "modified": self.modified.isoformat() if self.modified else None,
             "text": self.text,
         }
 
@@ -358,57 +370,3 @@ def byline(article: Article) -> str:
     """Title, source and date of an article on one line, leaving out what is unknown."""
     date_text = article.published.isoformat() if article.published else None
     return ", ".join(part for part in (article.title, article.source, date_text) if part)
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """One input record that could not be stored: where it stands and why, in one sentence."""
-
-    place: str
-    reason: str
-
-    def __str__(self) -> str:
-        return f"{self.place}: {self.reason}"
-
-
-@dataclass(frozen=True, slots=True)
-class IngestReport:
-    """What one `ingest` did, or has done so far. Counts are articles, but for `passages`.
-
-    `passages` are those embedded by this run; `seconds` is its wall time.
-    """
-
-    added: int = 0
-    changed: int = 0
-    unchanged: int = 0
-    passages: int = 0
-    seconds: float = 0.0
-    failures: tuple[Failure, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class DayCount:
-    """How many articles an outlet has of a day; None stands for the undated ones.
-
-    `source` is "(none)" for articles without an outlet.
-    """
-
-    day: date | None
-    source: str
-    articles: int
-
-
-@dataclass(frozen=True, slots=True)
-class ArchiveStatus:
-    """What an archive holds. `sources` maps an outlet to its number of articles, most first."""
-
-    path: str
-    articles: int
-    passages: int
-    pending: int
-    first: date | None
-    last: date | None
-    undated: int
-    sources: Mapping[str, int]
-    embedding_model: str
-    size_bytes: int

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -13,28 +14,42 @@ from rag.models import Vector, Vectors
 from rag.words import Filters, IndexEntry
 
 _COLLECTION = "passages"
+SYNC_THRESHOLD = 20_000
+"""Vectors between two flushes of the graph: rarer than by default, as an ingest is one long write.
+
+A collection keeps it from its making.
+"""
 
 
 class VectorIndex:
-    """One Chroma collection with cosine distance, embedded in this process."""
+    """One Chroma collection with cosine distance, embedded in this process.
+
+    Chroma writes the files of its graph in place, and a process that loads them meanwhile can crash
+    as a whole. So writing, and the first reading, which loads them, hold a lock between processes.
+    """
 
     def __init__(self, folder: Path) -> None:
         import chromadb
         from chromadb.config import Settings as ChromaSettings
         from chromadb.errors import ChromaError
+        from filelock import FileLock
 
         self._failure = ChromaError
+        self._loaded = False
         try:
-            client = chromadb.PersistentClient(
-                str(folder), settings=ChromaSettings(anonymized_telemetry=False)
-            )
-            self._collection = client.get_or_create_collection(
-                _COLLECTION,
-                embedding_function=None,
-                # Flush the graph to disk less often than by default: an ingest is one long write.
-                configuration={"hnsw": {"space": "cosine", "sync_threshold": 20_000}},
-            )
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            self._files = FileLock(folder.with_name(f"{folder.name}.lock"))
+            with self._files:
+                client = chromadb.PersistentClient(
+                    str(folder), settings=ChromaSettings(anonymized_telemetry=False)
+                )
+                self._collection = client.get_or_create_collection(
+                    _COLLECTION,
+                    embedding_function=None,
+                    configuration={"hnsw": {"space": "cosine", "sync_threshold": SYNC_THRESHOLD}},
+                )
         except (ChromaError, ValueError, OSError) as error:
+            _forget_failed_start(folder)
             raise ArchiveError(f"the vectors in {folder} cannot be opened: {error}") from error
         self._client = client
         self._batch = client.get_max_batch_size()
@@ -47,32 +62,91 @@ class VectorIndex:
         """Store one vector per entry, replacing those of the same id."""
         for first in range(0, len(entries), self._batch):
             part = entries[first : first + self._batch]
-            self._collection.upsert(
-                ids=[str(entry.id) for entry in part],
-                embeddings=vectors[first : first + self._batch],
-                metadatas=[{"day": entry.day, "source": entry.source} for entry in part],
-            )
+            with self._files:
+                self._collection.upsert(
+                    ids=[str(entry.id) for entry in part],
+                    embeddings=vectors[first : first + self._batch],
+                    metadatas=[{"day": entry.day, "source": entry.source} for entry in part],
+                )
 
     def delete(self, ids: Sequence[int]) -> None:
         """Forget these passages."""
-        for first in range(0, len(ids), self._batch):
-            part = [str(passage_id) for passage_id in ids[first : first + self._batch]]
-            self._collection.delete(ids=part)
+        self.forget([str(passage_id) for passage_id in ids])
 
     def count(self) -> int:
         """The number of stored vectors."""
         return self._collection.count()
 
+    def held(self, first: int, last: int) -> dict[int, tuple[int, str]]:
+        """Day and outlet of the passages `first` to `last` that have a sound vector.
+
+        Raises `ArchiveError` when the index cannot be read.
+        """
+        result = self._get(range(first, last + 1), ["metadatas", "embeddings"])
+        sound = np.isfinite(result["embeddings"]).all(axis=1) & result["embeddings"].any(axis=1)
+        return {
+            int(i): (int(values.get("day", -1)), str(values.get("source", "")))
+            for i, values, is_sound in zip(result["ids"], result["metadatas"], sound, strict=True)
+            if is_sound
+        }
+
+    def vectors(self, ids: Sequence[int]) -> tuple[list[int], Vectors]:
+        """Those of the passages that are held, and their vectors, one row each."""
+        result = self._get(ids, ["embeddings"])
+        return [int(i) for i in result["ids"]], np.asarray(result["embeddings"], np.float32)
+
+    def _get(self, ids: Sequence[int], include: list[str]) -> Any:
+        try:
+            with self._loading():
+                result: Any = self._collection.get(ids=[str(i) for i in ids], include=include)  # type: ignore[arg-type]
+        except (self._failure, ValueError, OSError) as error:
+            raise ArchiveError(f"the vectors cannot be read: {error}") from error
+        if not result["ids"]:
+            result["embeddings"] = np.zeros((0, 1), np.float32)
+        return result
+
+    def _loading(self) -> AbstractContextManager[object]:
+        """The lock, until something has been found: the graph is in memory from then on."""
+        return nullcontext() if self._loaded else self._files
+
+    def strangers(self, ids: Collection[int]) -> list[str]:
+        """The names of vectors under anything but these numbers: reads all names."""
+        known = {str(i) for i in ids}
+        names = self._collection.get(include=[])["ids"]
+        return [name for name in names if name not in known]
+
+    def forget(self, names: Sequence[str]) -> None:
+        """Forget vectors by their names."""
+        for first in range(0, len(names), self._batch):
+            with self._files:
+                self._collection.delete(ids=list(names[first : first + self._batch]))
+
     def search(self, vector: Vector, limit: int, filters: Filters) -> list[tuple[int, float]]:
-        """The `limit` nearest passages as (id, cosine similarity), best first."""
-        result = self._collection.query(
-            query_embeddings=vector[np.newaxis],
-            n_results=limit,
-            where=_where(filters),
-            include=["distances"],
-        )
+        """The `limit` nearest passages as (id, cosine similarity), best first.
+
+        Raises `ArchiveError`, also for a vector of another length than those held.
+        """
+        try:
+            with self._loading():
+                result = self._collection.query(
+                    query_embeddings=vector[np.newaxis],
+                    n_results=limit,
+                    where=_where(filters),
+                    include=["distances"],
+                )
+            self._loaded = self._loaded or bool(result["ids"][0])
+        except self._failure as error:
+            raise ArchiveError(f"the vectors cannot be searched: {error}") from error
         distances = (result["distances"] or [[]])[0]
         return [(int(i), 1.0 - d) for i, d in zip(result["ids"][0], distances, strict=True)]
+
+
+def _forget_failed_start(folder: Path) -> None:
+    """Chroma keeps a system that failed to start, and gives it to the next client of the folder."""
+    from chromadb.api.shared_system_client import SharedSystemClient as Shared
+
+    if str(folder) not in Shared._identifier_to_refcount:
+        Shared._identifier_to_system.pop(str(folder), None)
 
 
 def _where(filters: Filters) -> dict[str, Any] | None:

@@ -156,6 +156,24 @@ class WordIndex:
         total = searcher.num_docs
         return {term: math.log(1 + total / (1 + searcher.doc_freq("text", term))) for term in terms}
 
+    def held(self, first: int, last: int) -> dict[int, list[int]]:
+        """The days of the entries under the numbers `first` to `last`; more than one is a fault."""
+        searcher = self._index.searcher()
+        query = tantivy.Query.range_query(
+            self._schema, "id", tantivy.FieldType.Integer, first, last
+        )
+        hits = searcher.search(query, max(searcher.num_docs, 1), count=False).hits
+        addresses = [address for _, address in hits]
+        found: dict[int, list[int]] = {}
+        ids = searcher.fast_field_values("id", addresses)
+        for entry_id, day in zip(ids, searcher.fast_field_values("day", addresses), strict=True):
+            found.setdefault(int(entry_id or 0), []).append(int(day or 0))
+        return found
+
+    def count(self) -> int:
+        """The number of entries."""
+        return int(self._index.searcher().num_docs)
+
     def _any_of(self, terms: Sequence[str]) -> tantivy.Query:
         return tantivy.Query.boolean_query(
             [
@@ -180,4 +198,6 @@ class WordIndex:
     def _open_writer(self) -> tantivy.IndexWriter:
         if self._writer is None:
             self._writer = self._index.writer(_WRITER_HEAP_BYTES, 1)
+            # A commit that was killed leaves files whose names the next one would stumble over.
+            self._writer.garbage_collect_files()
         return self._writer

@@ -8,8 +8,8 @@ from conftest import article, make_archive
 
 from rag import Archive, RankedPassage, Settings
 from rag.evidence import select
-from rag.ledger import PassageRow
 from rag.retrieve import Found, Scope, Window, condense, pool, rank, rerank, search
+from rag.rows import PassageRow
 from rag.store import Candidate
 
 DAY = date(2024, 1, 31)
@@ -56,6 +56,7 @@ def test_an_undated_article_gets_no_recency() -> None:
         ("When did he say that?", "Why is Kim boosting production? When did he say that?"),
         ("Why?", "Why is Kim boosting production? Why?"),
         ("Who won the mayoral election in Port Ellery?",) * 2,
+        ("Why was the mayoral election in Port Ellery held again?",) * 2,
     ],
 )
 def test_a_follow_up_gets_what_it_leans_on(question: str, expected: str) -> None:

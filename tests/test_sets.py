@@ -10,7 +10,7 @@ from conftest import ROOT
 from eval.datasets import load_questions
 from rag import Article
 from rag.ingest import records
-from rag.types import Failure
+from rag.reports import Failure
 
 SETS = sorted((ROOT / "eval" / "sets").glob("*.jsonl"))
 PHRASES = {"name", "number", "place", "date"}
@@ -18,8 +18,8 @@ PHRASES = {"name", "number", "place", "date"}
 
 
 @pytest.fixture(scope="module")
-def articles() -> list[Article]:
-    found = list(records([ROOT / "corpus"]))
+def articles(tmp_path_factory: pytest.TempPathFactory) -> list[Article]:
+    found = list(records([ROOT / "corpus"], tmp_path_factory.mktemp("feeds")))
     assert not [record for record in found if isinstance(record, Failure)]
     return [record.article for record in found]
 

@@ -18,12 +18,13 @@ from rag import (
     ArticleNotFoundError,
 )
 from rag.ingest import ingest
-from rag.ledger import StageResult
 from rag.models import SentenceTransformerEmbedder, Vectors
 from rag.passages import split_passages
+from rag.reports import IngestReport
+from rag.rows import StageResult
 from rag.sources import Record
 from rag.store import Store
-from rag.types import Article, IngestReport, Span
+from rag.types import Article, Span
 from rag.words import Filters
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import gradio as gr
 
@@ -93,7 +93,7 @@ class Filters:
 
 @dataclass(frozen=True, slots=True)
 class Composer:
-    """The question box, its buttons and the filters."""
+    """The question box, its buttons and the filters. talk.css shows Ask or Stop, as is needed."""
 
     question: gr.Textbox
     ask: gr.Button
@@ -165,15 +165,11 @@ def _composer() -> Composer:
                 elem_id="nr-question",
                 html_attributes=gr.InputHTMLAttributes(autocomplete="off", enterkeyhint="send"),
             )
-            ask = _button("Ask", "primary", visible=True)
-            stop = _button("Stop", "stop", visible=False)
+            ask = gr.Button("Ask", variant="primary", scale=0, min_width=88, elem_id="nr-send")
+            stop = gr.Button("Stop", variant="stop", scale=0, min_width=88, elem_id="nr-stop")
         with (
             gr.Accordion("Filters", open=False, elem_id="nr-narrow") as box,
             gr.Row(elem_id="nr-narrow-row"),
         ):
             filters = Filters()
     return Composer(question, ask, stop, box, filters, editing)
-
-
-def _button(label: str, variant: Literal["primary", "stop"], *, visible: bool) -> gr.Button:
-    return gr.Button(label, variant=variant, scale=0, min_width=88, visible=visible)

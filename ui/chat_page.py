@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
+from datetime import date
 from typing import Any
 
 import gradio as gr
@@ -56,8 +57,8 @@ class ChatPage:
         filters = composer.filters.all
         everything = [
             parts.bar, parts.talk, parts.latest, parts.notice, parts.sources, parts.article,
-            parts.conversation, sidebar.kept, composer.question, composer.ask, composer.stop,
-            composer.editing, sidebar.search, *filters,
+            parts.conversation, sidebar.kept, composer.question, composer.editing,
+            sidebar.search, *filters,
         ]  # fmt: skip
 
         page.load(self.load, [view], everything, **quiet)
@@ -82,23 +83,25 @@ class ChatPage:
     async def load(self, view: View, request: gr.Request) -> AsyncIterator[Updates]:
         """A page just opened, as its address says: filters and conversation."""
         query = request.query_params
-        given = {name: query.get(name, "") for name in ("as_of", "since", "until")}
         filters = self._parts.composer.filters
+        wrong = ""
+        known: list[str] = []
+        days: dict[str, date | None] = {}
         try:
             known = self._archive.sources()
-            days = {name: day_of(name, value) for name, value in given.items()}
+            for name in ("as_of", "since", "until"):
+                days[name] = day_of(name, query.get(name, ""))
         except NewsragError as error:
-            known, days = [], dict.fromkeys(given)
-            yield {self._parts.notice: error_html(str(error))}
+            wrong = error_html(str(error))
         outlets = [one for one in query.getlist("source") if one in known]
         yield {
-            filters.as_of: iso(days["as_of"]),
-            filters.since: iso(days["since"]),
-            filters.until: iso(days["until"]),
+            filters.as_of: iso(days.get("as_of")),
+            filters.since: iso(days.get("since")),
+            filters.until: iso(days.get("until")),
             filters.outlets: gr.update(choices=known, value=outlets),
         }
         async for updates in self._show(user_of(request), query.get("c", ""), view):
-            yield updates
+            yield {**updates, self._parts.notice: wrong} if wrong else updates
 
     async def ask(
         self,
@@ -301,7 +304,6 @@ class ChatPage:
         parts = self._parts
         mine = view.shows
         once: Updates = {
-            **self._controls(True),
             parts.conversation: conversation,
             parts.bar: turns.bar_html(title),
             parts.talk: turns.turns_html(earlier),
@@ -317,8 +319,6 @@ class ChatPage:
             if view.focus and view.focus.exchange.id == progress.exchange.id:
                 view.focus = progress
                 updates[parts.sources] = turns.sources_of(progress)
-            if progress.ended:
-                updates |= self._controls(False)
             yield updates
 
     def _empty(self) -> Updates:
@@ -331,7 +331,6 @@ class ChatPage:
         except NewsragError as error:
             welcome = error_html(str(error))
         return {
-            **self._controls(False),
             parts.conversation: "",
             parts.bar: "",
             parts.talk: "",
@@ -340,12 +339,4 @@ class ChatPage:
             parts.sources: no_sources_html(),
             parts.article: "",
             parts.composer.editing: "",
-        }
-
-    def _controls(self, answering: bool) -> Updates:
-        """Ask or Stop, as the moment needs."""
-        composer = self._parts.composer
-        return {
-            composer.ask: gr.update(visible=not answering),
-            composer.stop: gr.update(visible=answering),
         }

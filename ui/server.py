@@ -10,7 +10,7 @@ import threading
 import time
 import warnings
 import webbrowser
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from pathlib import Path
@@ -42,7 +42,11 @@ _UPLOADS_SECONDS = (3600, 24 * 3600)
 
 _NO_DOCS: dict[str, Any] = {"openapi_url": None, "docs_url": None, "redoc_url": None}
 
-_HERE = Path(__file__).parent
+_LOGIN = "<title>Log in – newsrag</title>Log in to ask the archive."
+"""Shown above the login, whose page has no other place for a title."""
+
+_STATIC = Path(__file__).parent / "static"
+_COLOURS = _STATIC / "pane.css"
 
 
 class Server:
@@ -246,6 +250,7 @@ def _mounted(
             path="",
             app_kwargs={**_NO_DOCS},  # a copy: Gradio adds to it
             auth=users.check if users else None,
+            auth_message=_LOGIN,
             show_error=False,
             run_history=False,
             enable_monitoring=False,
@@ -254,16 +259,17 @@ def _mounted(
             max_file_size=MAX_UPLOAD_BYTES,
             footer_links=[],
             theme=theme(),
-            head=f"<style>{_style()}</style>",
+            head=f"<style>{_style(sorted({*_STATIC.glob('*.css')} - {_COLOURS}))}</style>",
         )
+    # The login has the theme and no more.
+    page.theme_css = f"{page.theme_css}\n{_style([_COLOURS])}"
     mounted: Any = app.routes[-1]
     page.app = mounted.app  # so that `page.close` ends its connections
     pages = [f"/{path}" for path, *_ in page.pages]
     return page, app, Sessions(mounted.app, users, pages) if users else None
 
 
-def _style() -> str:
-    files = sorted((_HERE / "static").glob("*.css"))
+def _style(files: Iterable[Path]) -> str:
     return "\n".join(file.read_text(encoding="utf-8") for file in files)
 
 

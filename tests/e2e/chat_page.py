@@ -12,6 +12,7 @@ from contextlib import contextmanager, suppress
 from datetime import date
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -31,7 +32,9 @@ FLAGS = [
     "--disable-sync",
     "--disable-gpu",
 ]
-CORPUS = Path(__file__).parents[2] / "corpus"
+ROOT = Path(__file__).parents[2]
+CORPUS = ROOT / "corpus"
+PICTURES = Path(os.environ.get("NEWSRAG_SCREENSHOTS") or ROOT / "build" / "screenshots")
 MS = 30_000
 
 LAMP = "Engineer Odile Brandt replaced the lamp of the Tamarisk lighthouse in March."
@@ -96,7 +99,7 @@ class Model:
 
 
 def _reply(prompt: str) -> bytes:
-    first = re.search(r"\[1\] (.*)", prompt)
+    first = re.search(r"\[1\] (?:\([^)]*\) )?(.*)", prompt)  # without its title
     words = f"{first[1] if first else 'Nothing.'} [1]"
     chunk = {"id": "1", "object": "chat.completion.chunk", "created": 0, "model": "fake"}
     deltas = [{"role": "assistant", "content": words}, {}]
@@ -134,19 +137,28 @@ def visiting(browser: Browser) -> Iterator[Open]:
     """Opens an address in a fresh session; at the end, nothing must have gone wrong in any."""
     contexts, wrong = [], []
 
-    def go(url: str, width: int = 1440, height: int = 900) -> Page:
-        context = browser.new_context(viewport={"width": width, "height": height})
+    def go(
+        url: str,
+        width: int = 1440,
+        height: int = 900,
+        scheme: str = "light",
+        shows: str = "#nr-latest :is(.nr-welcome, .nr-turn)",
+    ) -> Page:
+        context = browser.new_context(
+            viewport={"width": width, "height": height}, color_scheme=scheme
+        )
         context.set_default_timeout(MS)
         contexts.append(context)
         page = context.new_page()
         page.on("dialog", lambda dialog: (wrong.append(dialog.message), dialog.dismiss()))
         page.on("pageerror", lambda error: wrong.append(str(error)))
+        home = urlsplit(url)._replace(path="/", query="").geturl()
         page.on(
             "request",
-            lambda r: r.url.startswith((url, "data:", "blob:")) or wrong.append(r.url),
+            lambda r: r.url.startswith((home, "data:", "blob:")) or wrong.append(r.url),
         )
         page.goto(url)
-        expect(page.locator(".nr-welcome")).to_be_visible(timeout=MS)
+        expect(page.locator(shows)).to_be_visible(timeout=MS)
         return page
 
     yield go
@@ -175,3 +187,10 @@ def check_highlight(page: Page, quote: str) -> None:
     expect(mark).to_have_text(quote, timeout=MS)  # not the mark of an article opened before
     expect(mark).to_be_in_viewport(timeout=MS)
     assert mark.text_content() == quote
+
+
+def photograph(page: Page, name: str) -> None:
+    """Keep a picture of the page, named after its width and mode too, among those of the CI."""
+    mode = "dark" if page.locator("body.dark").count() else "light"
+    file = PICTURES / f"{name}-{page.viewport_size['width']}-{mode}.png"
+    page.screenshot(path=file, animations="disabled")

@@ -14,7 +14,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from chat_page import CORPUS, HOSTILE, MS, Browser, Page, expect, launched, served
+from chat_page import CORPUS, HOSTILE, MS, Browser, Page, expect, launched, photograph, served
 from filelock import FileLock
 
 from rag import Archive, Article, Settings
@@ -157,6 +157,7 @@ def test_the_page_says_and_plots_what_is_in_the_archive(
     for plot, label in (("#nr-by-time", "2023-08"), ("#nr-by-outlet", "Port Ellery Beacon")):
         expect(page.locator(f"{plot} svg")).to_contain_text(label, timeout=MS)
         marks = page.locator(f"{plot} svg .mark-rect path")
+        photograph(page, "archive-plots")
         page.locator(f"{plot}-table summary").click()
         rows = page.locator(f"{plot}-table tbody tr")
         assert rows.count() == marks.count()
@@ -260,6 +261,7 @@ def test_files_are_added_and_each_failure_has_a_line(
     search(page, "gannet flew")
     expect(page.locator(".nr-count")).to_have_text("3 articles found", timeout=MS)
     assert page.locator("#nr-archive img, #nr-archive script").count() == 0
+    photograph(page, "archive-added")
 
 
 def test_uploads_do_not_stay(visit: Visit, tmp_path: Path, dropping: None) -> None:

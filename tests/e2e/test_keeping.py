@@ -27,14 +27,18 @@ from chat_page import (
     done,
     expect,
     launched,
+    photograph,
     served,
     visiting,
 )
 
 from rag import Archive, Settings
 
-# Gradio's queue counts its events with an option that pandas is about to drop.
-pytestmark = pytest.mark.filterwarnings("ignore:'future.no_silent_downcasting' is deprecated")
+# Gradio's queue counts its events with two options that pandas is about to drop.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:'future.no_silent_downcasting' is deprecated"),
+    pytest.mark.filterwarnings("ignore:The copy keyword is deprecated"),
+]
 
 LOOT_QUESTION = "How large was the Quillfeather heist loot?"
 BOTH = pytest.mark.parametrize("size", [(1440, 900), (390, 844)], ids=["wide", "phone"])
@@ -194,6 +198,7 @@ def test_conversations_are_listed_searched_renamed_and_deleted(
     page.locator(".nr-one").first.hover()
     delete.click()
     expect(page.locator("dialog[open]")).to_contain_text("The <b>heist</b>")
+    photograph(page, "deleting")
     page.locator("dialog[open]").get_by_role("button", name="Delete").click()
     expect(page.locator(".nr-one")).to_have_count(1, timeout=MS)
     assert titles(page) == [LAMP_QUESTION]

@@ -90,7 +90,8 @@ document.addEventListener("click", (event) => {
 for (const arrival of ["pointerover", "focusin"]) {
   document.addEventListener(arrival, ({ target }) => {
     for (const sentence of document.querySelectorAll(".nr-dismissed")) {
-      if (!sentence.contains(target)) sentence.classList.remove("nr-dismissed");
+      const inside = sentence.contains(target) || sentence.matches(":hover");
+      if (!inside) sentence.classList.remove("nr-dismissed");
     }
   });
 }

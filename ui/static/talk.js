@@ -106,8 +106,8 @@ window.newsrag ??= (() => {
     if (menu) {
       menu.open = false;
       menu.querySelector("summary").focus();
-    } else if (!event.target.closest("#nr-right")) {
-      document.querySelector("#nr-ask button.stop")?.click();
+    } else if (document.querySelector(".nr-running") && !event.target.closest("#nr-right")) {
+      document.querySelector("#nr-stop").click();
     }
   });
   document.addEventListener("click", (event) => {

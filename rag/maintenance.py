@@ -1,0 +1,83 @@
+"""Keeping an archive sound: each works on its folder, whatever the settings say.
+
+All raise `ArchiveError` for a folder that holds no archive. Those that write wait for another
+writer when they are given `waiting`, and else raise `ArchiveLockedError`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from rag import agreement, backup, reindex
+from rag import export as exporting
+from rag.agreement import Mended
+from rag.backup import BackupReport
+from rag.errors import ArchiveError
+from rag.ledgerfile import FILE_NAME
+from rag.lock import Waiting
+from rag.models import Embedder, SentenceTransformerEmbedder
+from rag.reindex import ReindexReport
+from rag.store import Store
+
+MakeEmbedder = Callable[[str], Embedder]
+
+
+@contextmanager
+def _opened(folder: Path) -> Iterator[Store]:
+    if not (folder / FILE_NAME).exists():
+        raise ArchiveError(f"there is no archive in {folder}")
+    store = Store(folder)
+    try:
+        yield store
+    finally:
+        store.close()
+
+
+def check(folder: Path, waiting: Waiting | None = None) -> list[str]:
+    """Every disagreement between the archive's stores, one line each; none proves a sound one."""
+    with _opened(folder) as store, store.undisturbed(waiting):
+        return agreement.check(store)
+
+
+def repair(
+    folder: Path,
+    waiting: Waiting | None = None,
+    embedder_for: MakeEmbedder = SentenceTransformerEmbedder,
+) -> tuple[Mended, list[str]]:
+    """Mend what `check` finds; returns what was done, and the lines that are left."""
+    with _opened(folder) as store, store.writing(waiting):
+        mended = agreement.mend(store, embedder_for(store.embedding_model))
+        return mended, agreement.check(store)
+
+
+def back_up(folder: Path, file: Path) -> BackupReport:
+    """Write the archive into a .zip, while others read and one writes."""
+    with _opened(folder) as store:
+        return backup.backup(store, file)
+
+
+def restore(
+    file: Path, folder: Path, embedder_for: MakeEmbedder = SentenceTransformerEmbedder
+) -> BackupReport:
+    """Make an archive in a new or empty folder from a backup, verified, whole or not at all."""
+    return backup.restore(file, folder, embedder_for)
+
+
+def rebuild(
+    folder: Path,
+    embedder: Embedder,
+    passage_characters: int,
+    progress: Callable[[ReindexReport], None] = lambda report: None,
+    waiting: Waiting | None = None,
+) -> ReindexReport:
+    """Bring the archive to another embedding model or length of passages, while it serves."""
+    with _opened(folder) as store:
+        return reindex.reindex(store, embedder, passage_characters, progress, waiting)
+
+
+def export(folder: Path, file: Path) -> int:
+    """Write all articles as JSON lines that `newsrag ingest` reads; returns how many."""
+    with _opened(folder) as store:
+        return exporting.export(store.ledger, file)
