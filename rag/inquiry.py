@@ -199,7 +199,7 @@ class _Run:
         with self.stage("phrase"):
             reply = writing.phrase(self._tools.llm, part.query, part.evidence)
         part.short, part.home = short.from_phrase(part.query, reply.text, part.evidence)
-        said = {"phrase said": float(part.home is not None)}
+        said = {"phrase said": _sign(part.home is not None)}
         if reply.certainty is not None:
             said |= {"certainty known": 1.0, "certainty": reply.certainty}
         part.signals |= said
@@ -372,8 +372,15 @@ def _says(text: str, phrase: Short | None) -> bool:
 
 
 def _agrees(part: _Part, sentence: Sentence) -> float:
-    """Whether the sentence has the phrase that the reader found in the passages."""
-    return float(_says(sentence.text, short.from_windows(part.query, part.windows)))
+    """Whether the sentence has the phrase that the reader found; 0 where none is asked for."""
+    if short.wanted(part.query) != "phrase":
+        return 0.0
+    return _sign(_says(sentence.text, short.from_windows(part.query, part.windows)))
+
+
+def _sign(holds: bool) -> float:
+    """A signal that is 0 where it does not apply."""
+    return 1.0 if holds else -1.0
 
 
 def _sentence(text: str) -> str:
