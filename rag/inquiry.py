@@ -110,7 +110,7 @@ def inquire(
         place.stand()
         looked = [run.look(asked, alone, scope) for asked, alone in parts(query)]
     passages = _interleaved([part.found for part in looked])
-    yield Evidence(query, passages, tuple(q for part in looked for q in part.quotes))
+    yield Evidence(query, passages, tuple(dict.fromkeys(q for part in looked for q in part.quotes)))
     with tools.wording.place() as place:
         for part in looked:
             if wording and part.probability >= WORTH_ASKING * tools.threshold:
@@ -331,7 +331,7 @@ class _Run:
         return Answer(
             question,
             status,
-            tuple(sentence for part in answered for sentence in part.shown),
+            tuple(dict.fromkeys(sentence for part in answered for sentence in part.shown)),
             passages,
             self._trace(query, decisive),
             short=looked[0].short if len(looked) == 1 else None,
