@@ -35,6 +35,16 @@ _ASKS = re.compile(
     r"\b(?:who|whom|whose|when|where|which|what|name)\b|_{2,}|\.{3}\s*\Z", re.IGNORECASE
 )
 _COUNTED = re.compile(r"\bhow (?:many|much)\b", re.IGNORECASE)
+_PAID = re.compile(
+    r"\bhow much\b.*\b(?:pay|pays|paid|costs?|spend|spends|spent|earn|earns|earned|owes?|charges?"
+    r"|charged|sell|sells|sold|worth|raised?)\b",
+    re.IGNORECASE,
+)
+_MONEY = re.compile(
+    r"[$£€¥₹]|\d ?%|\b(?:percent|per cent|dollars?|pounds?|euros?|cents?|pence|yen|yuan|rubles?"
+    r"|rupees?|crowns?|francs?|pesos?|won|free|nothing|half|double|twice|million|billion|trillion)\b",
+    re.IGNORECASE,
+)
 _WHEN = re.compile(r"\bwhen\b|\b(?:what|which) (?:year|month|day|date|century)\b", re.IGNORECASE)
 _WHO_OR_WHERE = re.compile(
     r"\b(?:who|whom|whose|where)\b|\b(?:what|which) (?:\w+ )?(?:country|state|city|company|team"
@@ -81,6 +91,8 @@ def fits(question: str, phrase: str) -> bool:
     if set(stems(phrase)) <= set(stems(question)):
         return False
     if _COUNTED.search(question) and _YEAR.fullmatch(phrase):
+        return False
+    if _PAID.search(question) and not _MONEY.search(phrase):
         return False
     if _HOW.search(question):
         return _NUMBER.search(phrase) is not None

@@ -18,7 +18,7 @@ from rag.abstain import fit_calibration, save_calibration
 Labelled = tuple[Mapping[str, float], bool]
 
 _FOUND = 0.5
-"""The least word overlap (F1) of the short answer with the gold one that shows that it was there."""
+"""The least word overlap (F1) of a short answer with the gold one that shows that it was there."""
 
 
 def main(rows: Annotated[list[Path], typer.Argument(help="Row files of evaluations.")]) -> None:
