@@ -9,7 +9,7 @@ from pathlib import Path
 from uuid import NAMESPACE_URL, uuid4, uuid5
 
 from rag.database import MOVED, Database
-from rag.databaseurl import chosen, without_password
+from rag.databaseurl import from_environment, without_password
 from rag.errors import ArchiveError
 from rag.ledgerfile import FILE_NAME, LedgerFile
 from rag.postgres import PostgresDatabase
@@ -26,14 +26,16 @@ def open_database(folder: Path, setting: str = "", *, adopt: bool = False) -> Da
     """The database of the archive in a folder, made when there is none yet.
 
     `setting` is the URL of a PostgreSQL database; the folder notes it, without a password, so that
-    it need not be given again. Such a database belongs to one folder, which has its indexes; with
-    `adopt`, this one becomes that folder, and its indexes must be made. Raises `ArchiveError`.
+    it need not be given again. Without one, that of the environment counts, but for an archive that
+    has its articles in the folder. Such a database belongs to one folder, which has its indexes;
+    with `adopt`, this one becomes it, and its indexes must be made. Raises `ArchiveError`.
     """
-    url = chosen(setting)
+    url = setting or from_environment()
     noted = _noted(folder)
-    if noted is None and not url:
+    is_file = noted is None and (folder / FILE_NAME).exists()
+    if (noted is None and not url) or (is_file and not setting):
         return LedgerFile(folder / FILE_NAME)
-    if noted is None and (folder / FILE_NAME).exists():
+    if is_file:
         raise ArchiveError(
             f"the archive in {folder} has its articles in {FILE_NAME}; bring them to "
             f"{without_password(url)} with: newsrag move --archive {folder} --database URL"
@@ -78,9 +80,9 @@ def move(folder: Path, setting: str) -> None:
     Hold the archive's write lock, and open it anew afterwards. Killed at any moment, the archive is
     in the one or in the other, whole. Raises `ArchiveError`.
     """
-    url = chosen(setting)
-    if _noted(folder) is not None or not (folder / FILE_NAME).exists():
-        raise ArchiveError(f"the archive in {folder} has no {FILE_NAME} that could be moved")
+    url = setting or from_environment()
+    if _noted(folder) is not None:
+        raise ArchiveError(f"the archive in {folder} has its articles in PostgreSQL already")
     if not url:
         raise ArchiveError("say where to move it: --database postgresql://USER@HOST:PORT/NAME")
     with closing(PostgresDatabase(url)) as database:

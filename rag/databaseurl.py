@@ -30,7 +30,7 @@ def without_password(url: str) -> str:
         sound = parts.scheme in _SCHEMES and _HOSTS.fullmatch(hosts) and not parts.fragment
     except ValueError:
         sound = None
-    if not sound or re.search(r"[@:/]", parts.path[1:]):
+    if not sound or "@" in user or re.search(r"[@:/]", parts.path[1:]):
         raise SettingsError(
             f"setting database is no URL of a PostgreSQL database; write {_FORM}, "
             "and special characters in it as %XX"
@@ -57,6 +57,6 @@ def check(url: str) -> None:
         )
 
 
-def chosen(setting: str) -> str:
-    """The URL to connect with: the setting's, else the environment's; empty for SQLite."""
-    return setting or os.environ.get(VARIABLE, "")
+def from_environment() -> str:
+    """The URL that the environment gives, or nothing."""
+    return os.environ.get(VARIABLE, "")

@@ -16,7 +16,7 @@ from rag.agreement import Mended
 from rag.backup import BackupReport
 from rag.databases import holds_archive
 from rag.errors import ArchiveError
-from rag.lock import Waiting
+from rag.lock import Waiting, WriteLock
 from rag.models import Embedder, SentenceTransformerEmbedder
 from rag.reindex import ReindexReport
 from rag.store import Store
@@ -65,7 +65,9 @@ def back_up(folder: Path, file: Path) -> BackupReport:
 
 def move(folder: Path, database: str, waiting: Waiting | None = None) -> None:
     """Bring the articles from the folder's SQLite file to an empty PostgreSQL database."""
-    with _opened(folder) as store, store.undisturbed(waiting):
+    if not holds_archive(folder):
+        raise ArchiveError(f"there is no archive in {folder}")
+    with WriteLock(folder).held(waiting):
         databases.move(folder, database)
 
 

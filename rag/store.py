@@ -92,16 +92,18 @@ class Store:
         self._census: Census | None = None
         self.must_mend = False
         """While writing: the last writer did not come to its end, so the indexes may need it."""
-        self._touched = self.ledger.touched()
-        meta = self._made_with(embedding_model, passage_characters)
-        self._version = meta.get(_VERSION)
         try:
+            self._touched = self.ledger.touched()
+            meta = self._made_with(embedding_model, passage_characters)
+            self._version = meta.get(_VERSION)
             self.embedding_model = meta["embedding_model"]
             self.passage_characters = int(meta["passage_characters"])
             self.indexes = Indexes(edition_folder(folder, int(meta.get("edition", 0))))
-        except (KeyError, ValueError) as error:
+        except BaseException as error:
             self.ledger.close()
-            raise ArchiveError(f"{folder} does not say what it was made with") from error
+            if isinstance(error, KeyError | ValueError):
+                raise ArchiveError(f"{folder} does not say what it was made with") from error
+            raise
 
     def _made_with(self, model: str | None, characters: int) -> dict[str, str]:
         """What the ledger says; a new one is told."""
@@ -114,7 +116,6 @@ class Store:
             return wanted
         for name, value in wanted.items():
             if made_with.get(name) != value:
-                self.ledger.close()
                 raise ArchiveMismatchError(
                     f"the archive in {self.folder} was made with {name} {made_with.get(name)}, "
                     f"not {value}; use that setting, or bring the archive to yours with: "
@@ -125,7 +126,10 @@ class Store:
     def _meta(self) -> dict[str, str]:
         meta = self.ledger.meta()
         if MOVED in meta:
-            raise ArchiveError(f"the archive in {self.folder} has moved to PostgreSQL; try again")
+            raise ArchiveError(
+                f"the articles of {self.folder} have moved to PostgreSQL; try again, "
+                "and if their moving was interrupted: newsrag move"
+            )
         return meta
 
     @property
