@@ -55,7 +55,7 @@ ADDED = (
 )
 
 STATE = "a.state || ''"
-"""The state of an article `a`, for conditions that are to be looked at last."""
+"""The state of an article `a`, where SQLite is to look at this condition last."""
 NO_LIMIT = 2**62
 MOVED = "moved"
 """The key in `meta` of an archive that is no longer there, but in another database."""

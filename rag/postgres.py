@@ -20,7 +20,7 @@ from functools import cache, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from rag.database import ADDED, MOVED, SCHEMA, Found, marks
+from rag.database import ADDED, MOVED, SCHEMA, STATE, Found, marks
 from rag.databaseurl import without_password
 from rag.errors import ArchiveError
 from rag.files import storable
@@ -265,6 +265,7 @@ class PostgresDatabase:
                 )
             db.execute("DELETE FROM meta WHERE key = ?", (MOVED,))
             db.execute("UPDATE writer SET folder = ?, place = ?", (folder, place))
+            db.execute("ANALYZE")
         self._folder = folder
 
 
@@ -305,8 +306,9 @@ def _storable(values: Sequence[object]) -> list[object]:
 @lru_cache(1024)
 def _translated(statement: str) -> bytes:
     """A statement that is written for SQLite, in the words of PostgreSQL and its driver."""
-    statement = statement.replace("INTEGER", "BIGINT").replace("%", "%%").replace("?", "%s")
-    return statement.encode()
+    # What keeps SQLite from an index keeps PostgreSQL from knowing how many rows there are.
+    statement = statement.replace(STATE, "a.state").replace("INTEGER", "BIGINT")
+    return statement.replace("%", "%%").replace("?", "%s").encode()
 
 
 def _declared(schema: str) -> bytes:

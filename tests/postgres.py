@@ -28,9 +28,10 @@ def programs() -> Path | None:
 class PostgresServer:
     """As the user `postgres` where the tests are run by root, since it refuses root."""
 
-    def __init__(self, bin_folder: Path) -> None:
+    def __init__(self, bin_folder: Path, *, durable: bool = False) -> None:
         self._bin = bin_folder
         self._user = "postgres" if os.getuid() == 0 else None
+        self._durable = durable
         self._folder = Path(tempfile.mkdtemp(prefix="newsrag-postgres-"))
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
@@ -62,7 +63,8 @@ class PostgresServer:
 
     def start(self) -> None:
         # What the tests kill are its clients, so it need not wait for the disk.
-        options = f"-c listen_addresses=127.0.0.1 -c port={self.port} -c fsync=off"
+        fsync = "on" if self._durable else "off"
+        options = f"-c listen_addresses=127.0.0.1 -c port={self.port} -c fsync={fsync}"
         self._run("pg_ctl", "start", "--wait", f"--options={options} -c unix_socket_directories=''")
 
     def stop(self) -> None:
