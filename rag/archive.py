@@ -15,6 +15,7 @@ from rag import overview, verify
 from rag.abstain import Calibration, load_calibration, save_calibration
 from rag.conversationfile import FILE_NAME, ConversationFile
 from rag.conversations import Conversations
+from rag.databases import holds_archive
 from rag.errors import ArchiveError
 from rag.files import storable
 from rag.inquiry import Tools, inquire
@@ -71,12 +72,13 @@ class Archive:
         """
         settings = settings or load_settings()
         folder = Path(path)
-        if not create and not (folder / "articles.sqlite").exists():
+        if not create and not holds_archive(folder):
             raise ArchiveError(
                 f"there is no archive in {folder}; "
                 f"make one with: newsrag ingest PATH --archive {folder}"
             )
-        store = Store(folder, settings.embedding_model, settings.passage_characters)
+        made_with = (settings.embedding_model, settings.passage_characters)
+        store = Store(folder, *made_with, settings.database)
         embedder = SentenceTransformerEmbedder(settings.embedding_model)
         return cls(store, settings, embedder, make_llm(settings))
 

@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 from typer.core import TyperGroup
 
+from rag.commands_maintenance import DEFAULT_ARCHIVE, ArchiveOption, DatabaseOption
 from rag.commands_maintenance import app as maintenance
 from rag.commands_watch import app as watching
 from rag.errors import NewsragError, SettingsError
@@ -39,7 +40,6 @@ app = typer.Typer(
     help="Ask a news archive; every sentence of an answer carries the passage that supports it.",
 )
 
-ArchiveOption = Annotated[Path, typer.Option("--archive", help="The archive's folder.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 NoLlmOption = Annotated[
     bool, typer.Option("--no-llm", help="Quote the evidence; call no language model.")
@@ -51,7 +51,6 @@ ModelOption = Annotated[
 ModelNameOption = Annotated[
     str | None, typer.Option("--model-name", help="The model to ask for at the endpoint.")
 ]
-DEFAULT_ARCHIVE = Path("archive")
 
 
 @app.command()
@@ -60,6 +59,7 @@ def ingest(
         list[str], typer.Argument(help="Files, folders, addresses of pages and feeds.")
     ],
     archive: ArchiveOption = DEFAULT_ARCHIVE,
+    database: DatabaseOption = None,
 ) -> None:
     """Put articles into the archive, from files, the web and feeds.
 
@@ -69,7 +69,7 @@ def ingest(
     """
     from rag.progress import ingest_with_progress
 
-    with _open(archive, create=True) as opened:
+    with _open(archive, create=True, database=database) as opened:
         report, interrupted = ingest_with_progress(opened, paths, errors())
     for failure in report.failures:
         errors().print(plain(str(failure)), style="yellow")

@@ -12,7 +12,18 @@ from rag.printing import console, errors, plain
 app = typer.Typer()
 
 ArchiveOption = Annotated[Path, typer.Option("--archive", help="The archive's folder.")]
+DatabaseOption = Annotated[
+    str | None,
+    typer.Option("--database", metavar="URL", help="The archive's PostgreSQL database."),
+]
 DEFAULT_ARCHIVE = Path("archive")
+
+
+def _url(database: str | None) -> str:
+    """The URL of the flag, else of the settings."""
+    from rag.settings import load_settings
+
+    return load_settings(None, database=database).database
 
 
 def _wait(sentence: str) -> None:
@@ -34,11 +45,14 @@ def check(archive: ArchiveOption = DEFAULT_ARCHIVE) -> None:
 
 
 @app.command()
-def repair(archive: ArchiveOption = DEFAULT_ARCHIVE) -> None:
-    """Mend what check finds: put in what is missing, delete what is left over."""
+def repair(archive: ArchiveOption = DEFAULT_ARCHIVE, database: DatabaseOption = None) -> None:
+    """Mend what check finds: put in what is missing, delete what is left over.
+
+    With --database, the indexes of that database are made in this folder, and belong there then.
+    """
     from rag import maintenance
 
-    mended, left = maintenance.repair(archive, _wait)
+    mended, left = maintenance.repair(archive, _wait, database=_url(database))
     for name in mended.rebuilt:
         console().print(plain(f"Made anew: {name}"))
     console().print(
@@ -50,6 +64,18 @@ def repair(archive: ArchiveOption = DEFAULT_ARCHIVE) -> None:
     if left:
         errors().print("This cannot be mended: restore a backup with newsrag restore.")
         raise typer.Exit(1)
+
+
+@app.command()
+def move(database: DatabaseOption = None, archive: ArchiveOption = DEFAULT_ARCHIVE) -> None:
+    """Bring the articles to a PostgreSQL database; the indexes stay in the folder.
+
+    A backup of it, restored, is an archive of files again.
+    """
+    from rag import maintenance
+
+    maintenance.move(archive, _url(database), _wait)
+    console().print(plain(f"The articles of {archive} are in PostgreSQL now."))
 
 
 @app.command()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from rag.commands_maintenance import DatabaseOption
 from rag.printing import console, errors, plain, summary
 
 if TYPE_CHECKING:
@@ -21,13 +22,14 @@ def watch(
     archive: Annotated[Path, typer.Option("--archive", help="The archive's folder.")] = Path(
         "archive"
     ),
+    database: DatabaseOption = None,
 ) -> None:
     """Ingest a folder, and then what appears in it, until Ctrl-C."""
     from rag.archive import Archive
     from rag.settings import load_settings
     from rag.watch import watch as watch_folder
 
-    with Archive.open(archive, load_settings(None)) as opened:
+    with Archive.open(archive, load_settings(None, database=database)) as opened:
         errors().print(plain(f"Watching {folder}; Ctrl-C ends it."))
         try:
             watch_folder(opened, folder, _tell, lambda sentence: errors().print(plain(sentence)))

@@ -1,4 +1,4 @@
-"""Articles and the ingestion ledger in SQLite: the one place that decides what exists.
+"""Articles and the ingestion ledger, in SQL: the one place that decides what exists.
 
 A new revision is first staged as `pending`, then indexed, then made `current` in one transaction;
 until then its predecessor answers, and then it becomes `old`: citations still open it, but nothing
@@ -7,19 +7,20 @@ them. So a crash at any point leaves rows that say what remains to be done.
 
 An `edition` is one cutting of all articles into passages, with indexes of its own. One is in use;
 while `newsrag reindex` makes the next one, both have their passages.
+
+The statements are for SQLite and PostgreSQL alike: `rag/database.py` says what that takes.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, datetime
 from typing import Any, cast
 
+from rag.database import NO_LIMIT, STATE, Connection, Database, marks, parts
 from rag.errors import ArticleNotFoundError
-from rag.ledgerfile import LedgerFile
 from rag.rows import DayRow, PassageRow, PassageSpan, Staged, StageResult
 from rag.types import Article, Span
 from rag.words import Filters
@@ -32,11 +33,12 @@ EDITION = "(SELECT coalesce(max(CAST(value AS INTEGER)), 0) FROM meta WHERE key 
 """The number of the edition in use, in SQL; 0 where none is noted."""
 
 _ALL = Filters()
-_MAX_VARIABLES = 500
+_ONCE = "ON CONFLICT DO NOTHING"
 BUMP = (
     "INSERT INTO meta VALUES ('version', '1')"
-    " ON CONFLICT (key) DO UPDATE SET value = CAST(CAST(value AS INTEGER) + 1 AS TEXT)"
+    " ON CONFLICT (key) DO UPDATE SET value = CAST(CAST(meta.value AS INTEGER) + 1 AS TEXT)"
 )
+SET_META = "INSERT INTO meta VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value"
 
 
 def article_digest(article: Article) -> str:
@@ -53,8 +55,16 @@ def _moment(article: Article) -> str | None:
     return article.modified.isoformat() if article.modified else None
 
 
-class Ledger(LedgerFile):
-    """One SQLite file. Safe to use from several threads; one process writes at a time."""
+class Ledger:
+    """Over one database. Safe to use from several threads; one process writes at a time."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        self.transaction = database.transaction
+        self.rows = database.rows
+        self.stream = database.stream
+        self.touched = database.touched
+        self.close = database.close
 
     # -- what an archive was made with --------------------------------------------------------
 
@@ -65,7 +75,7 @@ class Ledger(LedgerFile):
     def set_meta(self, values: dict[str, str]) -> None:
         """Keep settings that later opens must match."""
         with self.transaction() as db:
-            db.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", values.items())
+            db.executemany(SET_META, values.items())
 
     # -- writing ------------------------------------------------------------------------------
 
@@ -87,8 +97,11 @@ class Ledger(LedgerFile):
             before = db.execute(
                 "SELECT article_id FROM origins WHERE origin = ?", (origin,)
             ).fetchone()
-            values = (origin, article.id, digest)
-            db.execute("INSERT OR REPLACE INTO origins VALUES (?, ?, ?)", values)
+            db.execute(
+                "INSERT INTO origins VALUES (?, ?, ?) ON CONFLICT (origin) DO UPDATE"
+                " SET article_id = excluded.article_id, digest = excluded.digest",
+                (origin, article.id, digest),
+            )
             db.execute("DELETE FROM replaced WHERE article_id = ?", (article.id,))
             replaced = replaces and before is not None and before[0] != article.id
             if replaced:
@@ -142,7 +155,7 @@ class Ledger(LedgerFile):
                 )
                 if published.rowcount == 0:
                     gone = [("article", item.key), *(("passage", p.id) for p in item.passages)]
-                    db.executemany("INSERT OR IGNORE INTO garbage VALUES (?, ?)", gone)
+                    db.executemany(f"INSERT INTO garbage VALUES (?, ?) {_ONCE}", gone)
                     continue
                 retire(db, item.article.id, but=item.key)
                 _retire_replaced(db, item.article.id)
@@ -173,9 +186,9 @@ class Ledger(LedgerFile):
 
     def keep_editions(self, kept: Iterable[int]) -> None:
         """Forget the passages of all editions but these."""
+        kept = list(kept)
         with self.transaction() as db:
-            query = "DELETE FROM passages WHERE edition NOT IN (SELECT value FROM json_each(?))"
-            db.execute(query, (json.dumps(list(kept)),))
+            db.execute(f"DELETE FROM passages WHERE edition NOT IN ({marks(kept)})", kept)
 
     # -- reading ------------------------------------------------------------------------------
 
@@ -192,11 +205,11 @@ class Ledger(LedgerFile):
 
     def articles(self, limit: int = -1, filters: Filters = _ALL) -> list[Article]:
         """Current articles that pass the filters, latest first; undated ones last."""
+        sources = f" AND source IN ({marks(filters.sources)})" if filters.sources else ""
         rows = self.rows(
             f"SELECT {ARTICLE_COLUMNS} FROM articles a WHERE state = 'current'"
-            " AND day BETWEEN ? AND ? AND (? OR source IN (SELECT value FROM json_each(?)))"
-            " ORDER BY day DESC, id LIMIT ?",
-            (*filters.days, not filters.sources, json.dumps(filters.sources), limit),
+            f" AND day BETWEEN ? AND ?{sources} ORDER BY day DESC, id LIMIT ?",
+            (*filters.days, *filters.sources, limit if limit >= 0 else NO_LIMIT),
         )
         return [article_of(row) for row in rows]
 
@@ -207,18 +220,20 @@ class Ledger(LedgerFile):
 
     def articles_of(self, keys: Sequence[int]) -> list[Article]:
         """Those of the revisions that are current, in the order of their keys here."""
-        rows = self.rows(
-            f"SELECT a.key, {ARTICLE_COLUMNS} FROM articles a"
-            " WHERE a.key IN (SELECT value FROM json_each(?)) AND +a.state = 'current'",
-            (json.dumps(keys),),
-        )
-        held = {row[0]: article_of(row[1:]) for row in rows}
+        held: dict[object, Article] = {}
+        for part in parts(keys):
+            rows = self.rows(
+                f"SELECT a.key, {ARTICLE_COLUMNS} FROM articles a"
+                f" WHERE a.key IN ({marks(part)}) AND {STATE} = 'current'",
+                part,
+            )
+            held.update((row[0], article_of(row[1:])) for row in rows)
         return [held[key] for key in keys if key in held]
 
     def passages(self, article: Article) -> list[PassageSpan]:
         """The passages of one revision, in text order."""
         rows = self.rows(
-            "SELECT id, start, end FROM passages WHERE article_id = ? AND revision = ?"
+            'SELECT id, start, "end" FROM passages WHERE article_id = ? AND revision = ?'
             f" AND edition = {EDITION} ORDER BY start",
             (article.id, article.revision),
         )
@@ -232,13 +247,12 @@ class Ledger(LedgerFile):
         In any edition: a search may have begun in the one before.
         """
         found: dict[int, PassageRow] = {}
-        for first in range(0, len(ids), _MAX_VARIABLES):
-            part = ids[first : first + _MAX_VARIABLES]
+        for part in parts(ids):
             rows = self.rows(
                 "SELECT p.id, a.key, p.article_id, p.revision, p.start, p.end, a.day, a.source"
                 " FROM passages p JOIN articles a ON a.id = p.article_id"
-                f" AND a.revision = p.revision WHERE p.id IN ({','.join('?' * len(part))})"
-                " AND +a.state = 'current'",  # the plus: look passages up first, by their key
+                f" AND a.revision = p.revision WHERE p.id IN ({marks(part)})"
+                f" AND {STATE} = 'current'",  # passages are looked up first, by their key
                 part,
             )
             found.update((row[0], PassageRow._make(row)) for row in cast(list[Any], rows))
@@ -250,13 +264,9 @@ class Ledger(LedgerFile):
             "SELECT a.day, a.source, count(DISTINCT a.key), count(*) FROM articles a"
             " JOIN passages p ON p.article_id = a.id AND p.revision = a.revision"
             f" WHERE a.state = 'current' AND p.edition = {EDITION}"
-            " GROUP BY a.day, a.source ORDER BY a.day, a.source"
+            " GROUP BY a.day, a.source ORDER BY a.day, a.source NULLS FIRST"
         )
         return [DayRow._make(row) for row in cast(list[Any], rows)]
-
-    def touched(self) -> int:
-        """A number that changes whenever another connection has changed the file."""
-        return cast(int, self.rows("PRAGMA data_version")[0][0])
 
     def count(self, state: str) -> int:
         """The number of articles that are "current" or "pending"."""
@@ -265,7 +275,7 @@ class Ledger(LedgerFile):
 
 
 def _insert(
-    db: sqlite3.Connection, article: Article, revision: int, digest: str, spans: Sequence[Span]
+    db: Connection, article: Article, revision: int, digest: str, spans: Sequence[Span]
 ) -> None:
     day = article.published.toordinal() if article.published else 0
     seen = (article.title, article.source, article.url, day, article.text)
@@ -279,18 +289,16 @@ def _insert(
     add_passages(db, article.id, revision, spans)
 
 
-def add_passages(
-    db: sqlite3.Connection, article_id: str, revision: int, spans: Sequence[Span]
-) -> None:
+def add_passages(db: Connection, article_id: str, revision: int, spans: Sequence[Span]) -> None:
     """Cut a revision into these passages, in the edition in use."""
     db.executemany(
-        "INSERT INTO passages (article_id, revision, start, end, edition)"
+        'INSERT INTO passages (article_id, revision, start, "end", edition)'
         f" VALUES (?, ?, ?, ?, {EDITION})",
         [(article_id, revision, span.start, span.end) for span in spans],
     )
 
 
-def _replace(db: sqlite3.Connection, article_id: str, by_id: str) -> None:
+def _replace(db: Connection, article_id: str, by_id: str) -> None:
     """Note that an article gives way to another, unless another origin gives it, too."""
     db.execute("UPDATE replaced SET by_id = ? WHERE by_id = ?", (by_id, article_id))
     query = "SELECT 1 FROM origins WHERE article_id = ?"
@@ -299,10 +307,14 @@ def _replace(db: sqlite3.Connection, article_id: str, by_id: str) -> None:
     pending = "SELECT key FROM articles WHERE id = ? AND state = 'pending'"
     for (key,) in db.execute(pending, (article_id,)).fetchall():
         drop_revision(db, key)
-    db.execute("INSERT OR REPLACE INTO replaced VALUES (?, ?)", (article_id, by_id))
+    db.execute(
+        "INSERT INTO replaced VALUES (?, ?)"
+        " ON CONFLICT (article_id) DO UPDATE SET by_id = excluded.by_id",
+        (article_id, by_id),
+    )
 
 
-def _retire_replaced(db: sqlite3.Connection, by_id: str) -> None:
+def _retire_replaced(db: Connection, by_id: str) -> None:
     """The articles that gave way to this one become old, now that it is current."""
     query = "SELECT article_id FROM replaced WHERE by_id = ?"
     for (article_id,) in db.execute(query, (by_id,)).fetchall():
@@ -311,7 +323,7 @@ def _retire_replaced(db: sqlite3.Connection, by_id: str) -> None:
         db.execute(BUMP)
 
 
-def retire(db: sqlite3.Connection, article_id: str, but: int = 0) -> None:
+def retire(db: Connection, article_id: str, but: int = 0) -> None:
     """An article's current revisions, all `but` one, become old."""
     query = "SELECT key FROM articles WHERE id = ? AND state = 'current' AND key != ?"
     for (key,) in db.execute(query, (article_id, but)).fetchall():
@@ -319,24 +331,24 @@ def retire(db: sqlite3.Connection, article_id: str, but: int = 0) -> None:
         db.execute("UPDATE articles SET state = 'old' WHERE key = ?", (key,))
 
 
-def unindex(db: sqlite3.Connection, key: int) -> None:
+def unindex(db: Connection, key: int) -> None:
     """Take a revision's passages away, and note what the indexes must forget."""
     passages = (
         "FROM passages WHERE (article_id, revision) ="
         " (SELECT id, revision FROM articles WHERE key = ?)"
     )
-    db.execute(f"INSERT OR IGNORE INTO garbage SELECT 'passage', id {passages}", (key,))
-    db.execute("INSERT OR IGNORE INTO garbage VALUES ('article', ?)", (key,))
+    db.execute(f"INSERT INTO garbage SELECT 'passage', id {passages} {_ONCE}", (key,))
+    db.execute(f"INSERT INTO garbage VALUES ('article', ?) {_ONCE}", (key,))
     db.execute(f"DELETE {passages}", (key,))
 
 
-def drop_revision(db: sqlite3.Connection, key: int) -> None:
+def drop_revision(db: Connection, key: int) -> None:
     """Forget a revision; it will never be opened again."""
     unindex(db, key)
     db.execute("DELETE FROM articles WHERE key = ?", (key,))
 
 
-def _drop_article(db: sqlite3.Connection, article_id: str) -> None:
+def _drop_article(db: Connection, article_id: str) -> None:
     query = "SELECT key FROM articles WHERE id = ?"
     for (key,) in db.execute(query, (article_id,)).fetchall():
         drop_revision(db, key)

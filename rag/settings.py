@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rag import databaseurl
 from rag.errors import SettingsError
 
 API_KEY_VARIABLE = "NEWSRAG_API_KEY"
@@ -32,6 +33,8 @@ class Settings:
     `accepted_error` is the share of answered questions that the archive may turn out not to answer;
     what is less probable is refused. At 1 nothing is refused for being improbable.
     `allow_private_urls` lets pages be read from this machine and from private networks.
+    `database` is the URL of a PostgreSQL database that a new archive has its articles in, without a
+    password; by default they are in the archive's folder.
     """
 
     embedding_model: str = EMBEDDED_EMBEDDING_MODEL
@@ -48,6 +51,7 @@ class Settings:
     accepted_error: float = 0.22
     recency_days: float = 30.0
     allow_private_urls: bool = False
+    database: str = ""
 
     def __post_init__(self) -> None:
         for name, low, high in (
@@ -66,14 +70,17 @@ class Settings:
                 raise SettingsError(f"setting {name} is {value}, but must be {low} to {high}")
         if not self.model:
             raise SettingsError('setting model is empty; the default is "local"')
+        if self.database:
+            databaseurl.check(self.database)
         if not self.reranker:
             raise SettingsError(f'setting reranker is empty; write "{NO_RERANKER}" for none')
 
     @property
     def digest(self) -> str:
-        """A short hash of all values, for traces."""
-        values = json.dumps(dataclasses.asdict(self), sort_keys=True)
-        return hashlib.sha256(values.encode()).hexdigest()[:12]
+        """A short hash of all values that an answer depends on, for traces."""
+        values = dataclasses.asdict(self)
+        del values["database"]
+        return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:12]
 
     @property
     def is_endpoint(self) -> bool:

@@ -1,6 +1,6 @@
 """Articles, words and vectors behind one upsert, one delete and one search.
 
-SQLite decides what exists; the indexes are derived from it and follow.
+The ledger decides what exists; the indexes are derived from it and follow.
 """
 
 from __future__ import annotations
@@ -15,10 +15,12 @@ from datetime import date
 from math import ceil
 from pathlib import Path
 
+from rag.database import MOVED
+from rag.databases import open_database
 from rag.errors import ArchiveError, ArchiveMismatchError, ArticleNotFoundError
+from rag.files import folder_size
 from rag.indexes import Indexes, edition_folder, other_editions
 from rag.ledger import Ledger
-from rag.ledgerfile import FILE_NAME
 from rag.lock import Waiting, WriteLock
 from rag.models import Vector, Vectors
 from rag.reports import ArchiveStatus
@@ -59,44 +61,53 @@ class Candidate:
 
 
 class Store:
-    """An archive's folder: `articles.sqlite`, and the indexes of the edition in use.
+    """An archive's folder: `articles.sqlite` (or the note of a PostgreSQL), and the indexes in use.
 
     The first edition has its indexes in the folder itself, a later one in `edition-N/`: `vectors/`
     (Chroma) and `words/` (tantivy, twice).
     """
 
     def __init__(
-        self, folder: Path, embedding_model: str | None = None, passage_characters: int = 0
+        self,
+        folder: Path,
+        embedding_model: str | None = None,
+        passage_characters: int = 0,
+        database: str = "",
+        *,
+        adopt: bool = False,
     ) -> None:
         """Open or make an archive with these settings; without a model, open it as it was made.
 
-        Raises `ArchiveError`, `ArchiveMismatchError`.
+        `database` and `adopt` are those of `rag.databases.open_database`. Raises `ArchiveError`,
+        `ArchiveMismatchError`.
         """
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise ArchiveError(f"{folder} cannot be used as an archive: {error}") from error
         self.folder = folder
-        self.ledger = Ledger(folder / FILE_NAME)
-        self._lock = WriteLock(folder)
+        self.ledger = Ledger(open_database(folder, database, adopt=adopt))
+        self._lock = WriteLock(folder, self.ledger.database)
         self._reading = threading.Lock()  # no vectors are searched while they are opened anew
         self._census: Census | None = None
         self.must_mend = False
         """While writing: the last writer did not come to its end, so the indexes may need it."""
-        self._touched = self.ledger.touched()
-        meta = self._made_with(embedding_model, passage_characters)
-        self._version = meta.get(_VERSION)
         try:
+            self._touched = self.ledger.touched()
+            meta = self._made_with(embedding_model, passage_characters)
+            self._version = meta.get(_VERSION)
             self.embedding_model = meta["embedding_model"]
             self.passage_characters = int(meta["passage_characters"])
             self.indexes = Indexes(edition_folder(folder, int(meta.get("edition", 0))))
-        except (KeyError, ValueError) as error:
+        except BaseException as error:
             self.ledger.close()
-            raise ArchiveError(f"{folder} does not say what it was made with") from error
+            if isinstance(error, KeyError | ValueError):
+                raise ArchiveError(f"{folder} does not say what it was made with") from error
+            raise
 
     def _made_with(self, model: str | None, characters: int) -> dict[str, str]:
         """What the ledger says; a new one is told."""
-        made_with = self.ledger.meta()
+        made_with = self._meta()
         wanted = {"format": FORMAT}
         if model is not None:
             wanted |= {"embedding_model": model, "passage_characters": str(characters)}
@@ -105,13 +116,21 @@ class Store:
             return wanted
         for name, value in wanted.items():
             if made_with.get(name) != value:
-                self.ledger.close()
                 raise ArchiveMismatchError(
                     f"the archive in {self.folder} was made with {name} {made_with.get(name)}, "
                     f"not {value}; use that setting, or bring the archive to yours with: "
                     f"newsrag reindex --archive {self.folder}"
                 )
         return made_with
+
+    def _meta(self) -> dict[str, str]:
+        meta = self.ledger.meta()
+        if MOVED in meta:
+            raise ArchiveError(
+                f"the articles of {self.folder} have moved to PostgreSQL; try again, "
+                "and if their moving was interrupted: newsrag move"
+            )
+        return meta
 
     @property
     def words(self) -> WordIndex:
@@ -218,7 +237,7 @@ class Store:
             undated=sum(row.articles for row in census.rows if not row.day),
             sources=census.sources,
             embedding_model=self.ledger.meta()["embedding_model"],
-            size_bytes=_size(self.folder),
+            size_bytes=folder_size(self.folder) + self.ledger.database.size(),
         )
 
     # -- reading ------------------------------------------------------------------------------
@@ -287,7 +306,7 @@ class Store:
 
     def reopen(self, touched: int, *, switch: bool = True) -> bool:
         """See what the ledger says now."""
-        meta = self.ledger.meta()
+        meta = self._meta()
         folder = edition_folder(self.folder, int(meta.get("edition", 0)))
         if folder != self.indexes.folder and not switch:
             return False
@@ -377,13 +396,3 @@ def _passing(
         and first <= row.day <= last
         and (not sources or row.source in sources)
     ]
-
-
-def _size(folder: Path) -> int:
-    """Bytes of all files of a folder; one that another process removes meanwhile is not there."""
-    total = 0
-    for file in folder.rglob("*"):
-        with suppress(FileNotFoundError):
-            if file.is_file():
-                total += file.stat().st_size
-    return total

@@ -8,6 +8,7 @@ from datetime import date
 from pathlib import Path
 
 import pytest
+from postgres import MISSING, PASSWORD, PostgresServer, programs
 
 from rag import Archive, Article, LLMError
 from rag.models import Message, Reply, SentenceTransformerEmbedder
@@ -55,6 +56,23 @@ class ScriptedLLM:
 @pytest.fixture(scope="session")
 def embedder() -> SentenceTransformerEmbedder:
     return SentenceTransformerEmbedder(EMBEDDED_EMBEDDING_MODEL)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """A real PostgreSQL server; its password is in the environment."""
+    found = programs()
+    if found is None:
+        pytest.skip(MISSING)
+    with pytest.MonkeyPatch.context() as patch, PostgresServer(found) as server:
+        patch.setenv("PGPASSWORD", PASSWORD)
+        yield server
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def database(request: pytest.FixtureRequest) -> str:
+    """Where a new archive has its articles: in its folder, and in PostgreSQL by this URL."""
+    return request.getfixturevalue("postgres").database() if request.param == "postgres" else ""
 
 
 @pytest.fixture(scope="session")

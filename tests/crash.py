@@ -29,6 +29,7 @@ import rag.ingest
 import rag.reindex
 import rag.vectors
 from rag.agreement import check, recover
+from rag.databases import holds_archive
 from rag.errors import ArticleNotFoundError
 from rag.models import Vectors
 from rag.sources import Record
@@ -177,14 +178,14 @@ def look(folder: Path, seed: int, done: int, findings: Findings) -> None:
     store.close()
 
 
-def run(folder: Path, seed: int, kills: int, seconds: float = 1e9) -> Findings:
+def run(folder: Path, seed: int, kills: int, seconds: float = 1e9, database: str = "") -> Findings:
     """Kill so many times, or until the time is over, and look at what is left."""
     folder.mkdir(parents=True, exist_ok=True)
     journal = folder / "journal"
     journal.touch()
     archive = folder / "archive"
-    if not archive.exists():
-        Store(archive, HashEmbedder.name, 250).close()
+    if not holds_archive(archive):
+        Store(archive, HashEmbedder.name, 250, database).close()
     chance = random.Random(seed)
     findings = Findings()
     started = time.monotonic()
@@ -210,11 +211,12 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--seconds", type=float, default=1e9, help="end after so long")
     parser.add_argument("--folder", type=Path, required=True)
+    parser.add_argument("--database", default="", help="a PostgreSQL database, empty, by its URL")
     parser.add_argument("--child", action="store_true", help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.child:
         child(given.folder / "archive", given.seed, given.folder / "journal")
-    found = run(given.folder, given.seed, given.kills, given.seconds)
+    found = run(given.folder, given.seed, given.kills, given.seconds, given.database)
     print(", ".join(f"{getattr(found, f.name)} {f.name}" for f in fields(found)))
     return 1 if found.lost or found.duplicated or found.disagreements else 0
 

@@ -25,6 +25,7 @@ PUBLIC = [
 
 LAYERS = [
     {"types", "errors", "reports"},
+    {"databaseurl", "database"},
     {"settings", "dates", "files", "serial", "conversationfile", "fetch", "turnstile"},
     {"rows", "lock"},
     {"feeds", "polite"},
@@ -36,6 +37,8 @@ LAYERS = [
     {"formats", "packed"},
     {"documents"},
     {"sources", "vectors", "ledgerfile"},
+    {"postgres"},
+    {"databases"},
     {"ledger", "indexes"},
     {"ledgeraudit", "store", "export", "subscriptions"},
     {"agreement"},
@@ -48,7 +51,8 @@ LAYERS = [
     {"inquiry"},
     {"archive", "llamaindex"},
     {"progress", "printing", "watch"},
-    {"commands_maintenance", "commands_watch"},
+    {"commands_maintenance"},
+    {"commands_watch"},
     {"cli"},
 ]
 """Each module imports from lower layers, or from its own where one line says so below."""

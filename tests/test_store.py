@@ -50,7 +50,14 @@ def counting(embedder: SentenceTransformerEmbedder) -> CountingEmbedder:
 
 
 @pytest.fixture
-def store(tmp_path: Path):
+def store(tmp_path: Path, database: str):
+    opened = Store(tmp_path / "archive", "m", 1000, database)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def local_store(tmp_path: Path):
     opened = Store(tmp_path / "archive", "m", 1000)
     yield opened
     opened.close()
@@ -196,17 +203,17 @@ def test_two_versions_in_one_run_leave_no_trace_of_the_first(
     ],
 )
 def test_filters(
-    store: Store, counting: CountingEmbedder, filters: dict[str, object], expected: set[str]
+    local_store: Store, counting: CountingEmbedder, filters: dict[str, object], expected: set[str]
 ) -> None:
     put(
-        store,
+        local_store,
         counting,
         article(1, "The bridge closed.", published=date(2024, 1, 1)),
         article(2, "The bridge opened.", published=date(2024, 2, 1), source="Other"),
         article(3, "The bridge is old.", published=None, source="Third"),
     )
-    assert found(store, counting, "bridge", **filters) == expected
-    assert store.period(Filters(**filters))[0] == len(expected)
+    assert found(local_store, counting, "bridge", **filters) == expected
+    assert local_store.period(Filters(**filters))[0] == len(expected)
 
 
 def test_a_rare_outlet_is_found_among_many(store: Store, counting: CountingEmbedder) -> None:

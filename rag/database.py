@@ -1,0 +1,134 @@
+"""What the ledger needs of a database; SQLite and PostgreSQL are the two that give it.
+
+Statements are written once, in what both understand. The rules:
+
+- Values are `?`, never put into the text; no other `?` stands in a statement. A value is of the
+  column's type: PostgreSQL compares no number with text.
+- A list of values is `IN ({marks(values)})`, at most `PART` of them at a time: see `parts`.
+- `ON CONFLICT DO NOTHING` and `ON CONFLICT (key) DO UPDATE SET value = excluded.value` instead of
+  `INSERT OR ...`; before it, a SELECT needs a WHERE, and an old value is written `table.value`.
+- `"end"` is quoted, as PostgreSQL reserves it, but for `p.end` after a table's name.
+- `LIMIT` takes no negative number; `NO_LIMIT` is the one for all.
+- PostgreSQL sorts NULL last: where it matters, `NULLS FIRST`. Text is sorted by code points.
+- `sum()` of numbers is a `Decimal` there: write `CAST(sum(...) AS BIGINT)`.
+- A condition that SQLite must not use an index for is put on an expression, as in `STATE`.
+- Tables are declared in SQLite's words, in `SCHEMA`, with the types INTEGER (64 bits) and TEXT.
+  What an archive of an earlier version lacks is in `ADDED`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+Value = TypeVar("Value")
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS articles (
+    key INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL, revision INTEGER NOT NULL,
+    state TEXT NOT NULL, digest TEXT NOT NULL, title TEXT NOT NULL, source TEXT, url TEXT,
+    day INTEGER NOT NULL, text TEXT NOT NULL, UNIQUE (id, revision)
+) STRICT;
+CREATE INDEX IF NOT EXISTS articles_state ON articles (state, day);
+CREATE TABLE IF NOT EXISTS passages (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, article_id TEXT NOT NULL, revision INTEGER NOT NULL,
+    start INTEGER NOT NULL, "end" INTEGER NOT NULL
+) STRICT;
+CREATE INDEX IF NOT EXISTS passages_article ON passages (article_id, revision);
+CREATE TABLE IF NOT EXISTS origins (
+    origin TEXT PRIMARY KEY, article_id TEXT NOT NULL, digest TEXT NOT NULL
+) STRICT;
+CREATE INDEX IF NOT EXISTS origins_article ON origins (article_id);
+CREATE TABLE IF NOT EXISTS garbage (
+    kind TEXT NOT NULL, id INTEGER NOT NULL, PRIMARY KEY (kind, id)
+) STRICT;
+CREATE TABLE IF NOT EXISTS replaced (article_id TEXT PRIMARY KEY, by_id TEXT NOT NULL) STRICT;
+CREATE INDEX IF NOT EXISTS replaced_by ON replaced (by_id);
+CREATE TABLE IF NOT EXISTS reindexed (key INTEGER PRIMARY KEY) STRICT;
+"""
+ADDED = (
+    ("passages", "edition", "INTEGER NOT NULL DEFAULT 0"),
+    *(("articles", name, "TEXT") for name in ("author", "language", "section", "modified")),
+)
+
+STATE = "a.state || ''"
+"""The state of an article `a`, where SQLite is to look at this condition last."""
+NO_LIMIT = 2**62
+MOVED = "moved"
+"""The key in `meta` of an archive that is no longer there, but in another database."""
+PART = 500
+
+
+def marks(values: Sequence[object]) -> str:
+    """The placeholders of a list of values, for `IN (...)`; of none, NULL, which nothing equals."""
+    return ",".join("?" * len(values)) or "NULL"
+
+
+def parts(values: Sequence[Value]) -> Iterator[Sequence[Value]]:
+    """The values, `PART` at a time."""
+    for first in range(0, len(values), PART):
+        yield values[first : first + PART]
+
+
+class Found(Protocol):
+    """What a statement found, or how many rows it changed."""
+
+    @property
+    def rowcount(self) -> int: ...  # noqa: D102
+
+    def fetchone(self) -> Any: ...  # noqa: D102
+
+    def fetchall(self) -> list[Any]: ...  # noqa: D102
+
+
+class Connection(Protocol):
+    """What a transaction runs statements on."""
+
+    def execute(self, query: str, values: Sequence[object] = (), /) -> Found: ...  # noqa: D102
+
+    def executemany(  # noqa: D102
+        self, query: str, values: Iterable[Sequence[object]], /
+    ) -> object: ...
+
+
+class Database(Protocol):
+    """One connection; safe to use from several threads. Everything raises `ArchiveError`."""
+
+    def close(self) -> None:
+        """Release it."""
+
+    def transaction(self) -> AbstractContextManager[Connection]:
+        """All of the block or nothing; one at a time, whoever writes."""
+
+    def rows(self, query: str, values: Sequence[object] = ()) -> list[tuple[object, ...]]:
+        """What one query finds."""
+
+    def stream(self, query: str) -> Iterator[tuple[object, ...]]:
+        """What one query finds at this moment, however long that takes to read."""
+
+    def touched(self) -> int:
+        """A number that changes whenever another connection has changed something."""
+
+    def last_number(self, table: str) -> int:
+        """The highest number that a row of "articles" or "passages" ever had."""
+
+    def faults(self) -> list[str]:
+        """What the database finds wrong with itself, one line each."""
+
+    def copy_to(self, file: Path) -> None:
+        """Write all of it, of one moment, into a new SQLite file, while others go on."""
+
+    def size(self) -> int:
+        """Bytes that it takes outside the archive's folder."""
+
+    def lock(self) -> bool:
+        """Become the one writer among all machines; returns whether nobody else is."""
+
+    def unlock(self) -> None:
+        """Let others write."""
+
+    def holder(self) -> str:
+        """Who the writer is."""
