@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import groupby
 from json import dumps
 from pathlib import Path
@@ -20,17 +21,21 @@ from rag.ledger import (
     unindex,
 )
 from rag.ledgerfile import integrity
+from rag.revisions import STOOD
 from rag.rows import HeldRow, PassageSpan, Staged
 from rag.types import Article, Span
 
 _COLUMNS = ARTICLE_COLUMNS.count(",") + 1
 _LIVING = "state IN ('current', 'pending')"
+_FILED = "CASE WHEN a.state = 'old' THEN -1 - a.day ELSE a.day END"
+"""The day of a revision as `rag.words.filed` has it, in SQL."""
+
 _DOUBLE = (
     "SELECT id, count(*) FROM articles WHERE state = 'current' GROUP BY id HAVING count(*) > 1"
 )
 _ORPHANS = (
     "FROM passages WHERE NOT EXISTS (SELECT 1 FROM articles a WHERE a.id = passages.article_id"
-    f" AND a.revision = passages.revision AND a.{_LIVING})"
+    f" AND a.revision = passages.revision AND {STOOD})"
 )
 _LOST = (
     "FROM origins WHERE NOT EXISTS"
@@ -57,7 +62,7 @@ def mend(ledger: Ledger) -> int:
         for article_id, _ in db.execute(_DOUBLE).fetchall():
             newest = "SELECT max(key) FROM articles WHERE id = ? AND state = 'current'"
             (key,) = db.execute(newest, (article_id,)).fetchone()
-            retire(db, article_id, but=key)
+            retire(db, article_id, by=key)
             mended += 1
         db.execute(f"INSERT OR IGNORE INTO garbage SELECT 'passage', id {_ORPHANS}")
         mended += db.execute(f"DELETE {_ORPHANS}").rowcount
@@ -78,13 +83,13 @@ def recut(ledger: Ledger, article: Article, spans: Sequence[Span]) -> None:
 
 
 def cut_articles(ledger: Ledger) -> Iterator[tuple[Article, list[tuple[int, int]]]]:
-    """Every current article with its passages in the edition in use, in text order."""
+    """Every revision that is found, with its passages in the edition in use, in text order."""
     rows = ledger.stream(
         f"SELECT {ARTICLE_COLUMNS}, p.start, p.end FROM articles a LEFT JOIN passages p"
         f" ON p.article_id = a.id AND p.revision = a.revision AND p.edition = {EDITION}"
-        " WHERE a.state = 'current' ORDER BY a.key, p.start"
+        f" WHERE a.state != 'pending' AND {STOOD} ORDER BY a.key, p.start"
     )
-    for _, several in groupby(rows, key=lambda row: row[0]):
+    for _, several in groupby(rows, key=lambda row: (row[0], row[6])):
         group = list(several)
         spans = [(row[-2], row[-1]) for row in group if row[-1] is not None]
         yield article_of(group[0][:-2]), cast(list[tuple[int, int]], spans)
@@ -108,9 +113,9 @@ def held_passages(ledger: Ledger, first: int, last: int, edition: int) -> dict[i
     """The passages `first` to `last` of an edition, by number."""
     return _held(
         ledger.rows(
-            "SELECT p.id, a.day, coalesce(a.source, ''), a.state, a.id FROM passages p"
+            f"SELECT p.id, {_FILED}, coalesce(a.source, ''), a.state, a.id FROM passages p"
             " JOIN articles a ON a.id = p.article_id AND a.revision = p.revision"
-            f" AND +a.{_LIVING} WHERE p.id BETWEEN ? AND ? AND p.edition = ?",
+            f" AND {STOOD} WHERE p.id BETWEEN ? AND ? AND p.edition = ?",
             (first, last, edition),
         )
     )
@@ -120,8 +125,8 @@ def held_articles(ledger: Ledger, first: int, last: int) -> dict[int, HeldRow]:
     """The revisions `first` to `last`, by number."""
     return _held(
         ledger.rows(
-            "SELECT a.key, a.day, coalesce(a.source, ''), a.state, a.id FROM articles a"
-            f" WHERE a.key BETWEEN ? AND ? AND +a.{_LIVING}",
+            f"SELECT a.key, {_FILED}, coalesce(a.source, ''), a.state, a.id FROM articles a"
+            f" WHERE a.key BETWEEN ? AND ? AND {STOOD}",
             (first, last),
         )
     )
@@ -132,26 +137,26 @@ def _held(rows: Iterable[tuple[object, ...]]) -> dict[int, HeldRow]:
 
 
 def garbage(ledger: Ledger, first: int, last: int, *, of_articles: bool) -> set[int]:
-    """The numbers that the indexes have been told to forget, or are to be told."""
+    """The numbers that the indexes hold out of date: to be forgotten, or filed anew."""
     query = "SELECT id FROM garbage WHERE kind = ? AND id BETWEEN ? AND ?"
     kind = "article" if of_articles else "passage"
     return {cast(int, row[0]) for row in ledger.rows(query, (kind, first, last))}
 
 
 def articles(ledger: Ledger, keys: Sequence[int]) -> list[Staged]:
-    """The revisions with these numbers, without their passages."""
+    """Those of the revisions with these numbers that are found, without their passages."""
     rows = ledger.rows(
-        f"SELECT {ARTICLE_COLUMNS}, a.key FROM articles a"
-        " WHERE a.key IN (SELECT value FROM json_each(?)) ORDER BY a.key",
+        f"SELECT {ARTICLE_COLUMNS}, a.key, a.state = 'old' FROM articles a"
+        f" WHERE a.key IN (SELECT value FROM json_each(?)) AND {STOOD} ORDER BY a.key",
         (dumps(list(keys)),),
     )
-    return [Staged(cast(int, row[-1]), article_of(row[:-1]), []) for row in rows]
+    return [Staged(cast(int, row[-2]), article_of(row[:-2]), [], bool(row[-1])) for row in rows]
 
 
 def passages(ledger: Ledger, ids: Sequence[int]) -> list[Staged]:
     """These passages with their revisions; a revision has only those that are asked for."""
     rows = ledger.rows(
-        f"SELECT {ARTICLE_COLUMNS}, a.key, p.id, p.start, p.end FROM passages p"
+        f"SELECT {ARTICLE_COLUMNS}, a.key, a.state = 'old', p.id, p.start, p.end FROM passages p"
         " JOIN articles a ON a.id = p.article_id AND a.revision = p.revision"
         " WHERE p.id IN (SELECT value FROM json_each(?)) ORDER BY a.key, p.id",
         (dumps(list(ids)),),
@@ -159,8 +164,9 @@ def passages(ledger: Ledger, ids: Sequence[int]) -> list[Staged]:
     found = []
     for key, several in groupby(rows, key=lambda row: row[_COLUMNS]):
         group = list(several)
-        spans = [PassageSpan(*cast(Any, row[_COLUMNS + 1 :])) for row in group]
-        found.append(Staged(cast(int, key), article_of(group[0][:_COLUMNS]), spans))
+        spans = [PassageSpan(*cast(Any, row[_COLUMNS + 2 :])) for row in group]
+        superseded = bool(group[0][_COLUMNS + 1])
+        found.append(Staged(cast(int, key), article_of(group[0][:_COLUMNS]), spans, superseded))
     return found
 
 
@@ -192,7 +198,7 @@ def begin_edition(ledger: Ledger, number: int, goal: Mapping[str, str]) -> None:
 def not_reindexed(ledger: Ledger, after: int, limit: int) -> list[int]:
     """The numbers, above `after`, of revisions that the edition being made does not have yet."""
     rows = ledger.rows(
-        f"SELECT key FROM articles a WHERE key > ? AND +{_LIVING}"
+        f"SELECT key FROM articles a WHERE key > ? AND {STOOD}"
         " AND NOT EXISTS (SELECT 1 FROM reindexed r WHERE r.key = a.key) ORDER BY key LIMIT ?",
         (after, limit),
     )
@@ -210,7 +216,7 @@ def cut_for_edition(
     with ledger.transaction() as db:
         for item, spans in cut:
             one = (item.article.id, item.article.revision)
-            alive = f"SELECT 1 FROM articles WHERE key = ? AND {_LIVING}"
+            alive = f"SELECT 1 FROM articles a WHERE key = ? AND {STOOD}"
             if db.execute(alive, (item.key,)).fetchone() is None:
                 continue
             held = (
@@ -228,7 +234,7 @@ def cut_for_edition(
                 )
                 rows = db.execute(held, (*one, edition)).fetchall()
             passages = [PassageSpan(*row) for row in rows]
-            found.append(Staged(item.key, item.article, passages))
+            found.append(replace(item, passages=passages))
     return found
 
 
@@ -241,9 +247,9 @@ def note_reindexed(ledger: Ledger, keys: Iterable[int]) -> None:
 def reindex_counts(ledger: Ledger) -> tuple[int, int]:
     """How many revisions the edition being made has, and how many it is to have."""
     (done,) = ledger.rows(
-        f"SELECT count(*) FROM articles a JOIN reindexed r ON r.key = a.key WHERE a.{_LIVING}"
+        f"SELECT count(*) FROM articles a JOIN reindexed r ON r.key = a.key WHERE {STOOD}"
     )[0]
-    (total,) = ledger.rows(f"SELECT count(*) FROM articles WHERE {_LIVING}")[0]
+    (total,) = ledger.rows(f"SELECT count(*) FROM articles a WHERE {STOOD}")[0]
     return cast(int, done), cast(int, total)
 
 

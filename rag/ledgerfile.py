@@ -6,9 +6,11 @@ import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import date
 from pathlib import Path
 
 from rag.errors import ArchiveError
+from rag.revisions import FOREVER, date_earlier_ones
 
 FILE_NAME = "articles.sqlite"
 _SCHEMA = """
@@ -38,6 +40,12 @@ CREATE TABLE IF NOT EXISTS reindexed (key INTEGER PRIMARY KEY) STRICT;
 _ADDED = (
     ("passages", "edition", "INTEGER NOT NULL DEFAULT 0"),
     *(("articles", name, "TEXT") for name in ("author", "language", "section", "modified")),
+    ("articles", "ingested", "TEXT"),
+    ("articles", "valid_from", "INTEGER NOT NULL DEFAULT 0"),
+    ("articles", "valid_to", f"INTEGER NOT NULL DEFAULT {FOREVER}"),
+)
+_CHANGES = (
+    "CREATE INDEX IF NOT EXISTS articles_changed ON articles (valid_from) WHERE valid_from > 0"
 )
 _BUSY_SECONDS = 10
 
@@ -64,9 +72,15 @@ class LedgerFile:
         """Add the columns that an earlier version did not have; two processes may try at once."""
         if self._missing():
             self._db.execute("BEGIN IMMEDIATE")
-            for table, column, kind in self._missing():
+            missing = self._missing()
+            for table, column, kind in missing:
                 self._db.execute(f"ALTER TABLE {table} ADD COLUMN {column} {kind}")
+            undated = any(column == "valid_from" for _, column, _ in missing)
+            if undated and date_earlier_ones(self._db, date.today()):
+                # The next writer cuts and indexes what the earlier version had let go.
+                self._db.execute("INSERT OR REPLACE INTO meta VALUES ('unfinished', '1')")
             self._db.execute("COMMIT")
+        self._db.execute(_CHANGES)
 
     def _missing(self) -> list[tuple[str, str, str]]:
         has = "SELECT 1 FROM pragma_table_info(?) WHERE name = ?"
