@@ -57,9 +57,10 @@ class Difference:
 def check(store: Store) -> list[str]:
     """Every disagreement as one line; none proves that all three stores agree.
 
-    That is: the ledger's own rows fit together, each current article is cut into passages that
-    cover its text, and each passage and article is in each index exactly once, with its day and
-    outlet. What the ledger knows to be unfinished (staged, or to be forgotten) is no disagreement.
+    That is: the ledger's own rows fit together, each revision that can be found is cut into
+    passages that cover its text, and each passage and article is in each index exactly once, with
+    its day and outlet. What the ledger knows to be unfinished (staged, or out of date) is no
+    disagreement.
     """
     lines = audit.faults(store.ledger)
     lines += [f"article {article.id}: {why}" for article, why in _miscut(store.ledger)]
@@ -185,13 +186,15 @@ def _compare(
     for number, row in wanted.items():
         place = f"{name}: {what} {number} of article {row.article_id}"
         if number not in held:
-            if row.state == "current":
+            if row.state != "pending":
                 yield Difference(name, number, True, f"{place} is missing")
             continue
         times, day, source = held[number]
         if times > 1:
             yield Difference(name, number, True, f"{place} is there {times} times")
-        elif day != row.day or (source is not None and source != row.source):
+        elif number not in forgotten and (
+            day != row.day or (source is not None and source != row.source)
+        ):
             yield Difference(name, number, True, f"{place} has another day or outlet")
     for number in held.keys() - wanted.keys() - forgotten:
         text = f"{name}: {what} {number} is left over: no article has it"
@@ -211,7 +214,7 @@ def _count(indexes: Indexes, name: str) -> int:
 
 
 def _miscut(ledger: Ledger) -> Iterator[tuple[Article, str]]:
-    """The current articles whose passages do not cover their text, each with the reason."""
+    """The revisions whose passages do not cover their text, each with the reason."""
     for article, spans in audit.cut_articles(ledger):
         if why := _fault_of(article.text, spans):
             yield article, why

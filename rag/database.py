@@ -20,10 +20,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
+from datetime import date
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 Value = TypeVar("Value")
+
+FOREVER = date.max.toordinal() + 1
+"""The day, as a proleptic ordinal, that is after all days."""
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
@@ -52,13 +56,23 @@ CREATE TABLE IF NOT EXISTS reindexed (key INTEGER PRIMARY KEY) STRICT;
 ADDED = (
     ("passages", "edition", "INTEGER NOT NULL DEFAULT 0"),
     *(("articles", name, "TEXT") for name in ("author", "language", "section", "modified")),
+    ("articles", "ingested", "TEXT"),
+    ("articles", "valid_from", "INTEGER NOT NULL DEFAULT 0"),
+    ("articles", "valid_to", f"INTEGER NOT NULL DEFAULT {FOREVER}"),
 )
+INDEXED = (
+    "CREATE INDEX IF NOT EXISTS articles_changed ON articles (valid_from) WHERE valid_from > 0",
+)
+"""Indexes over what `ADDED` adds."""
 
 STATE = "a.state || ''"
 """The state of an article `a`, where SQLite is to look at this condition last."""
+SET_META = "INSERT INTO meta VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value"
 NO_LIMIT = 2**62
 MOVED = "moved"
 """The key in `meta` of an archive that is no longer there, but in another database."""
+UNFINISHED = "unfinished"
+"""The key in `meta` that tells the next writer to look at the indexes."""
 PART = 500
 
 

@@ -100,6 +100,14 @@ class Indexes:
                 index.add(added)
                 index.commit()
 
+    def refile(self, passages: Sequence[IndexEntry], articles: Sequence[IndexEntry]) -> None:
+        """Give passages and articles that are held the days of these entries."""
+        with self.failures():
+            self.vectors.refile(passages)
+            for index, entries in ((self.words, passages), (self.article_words, articles)):
+                index.add(entries)
+                index.commit()
+
     def delete(self, passages: Sequence[int], articles: Sequence[int]) -> None:
         """Forget passages and articles."""
         with self.failures():

@@ -1,9 +1,10 @@
 """Articles and the ingestion ledger, in SQL: the one place that decides what exists.
 
 A new revision is first staged as `pending`, then indexed, then made `current` in one transaction;
-until then its predecessor answers, and then it becomes `old`: citations still open it, but nothing
-finds, lists or counts it. Passages that left are `garbage` until the derived indexes have forgotten
-them. So a crash at any point leaves rows that say what remains to be done.
+until then its predecessor answers, and then it becomes `old`: citations still open it, and
+questions of a day on which it stood find it (see `rag.revisions`), but nothing else finds, lists or
+counts it. What the derived indexes hold out of date is `garbage`, until they have forgotten it, or
+filed it as superseded. So a crash at any point leaves rows that say what remains to be done.
 
 An `edition` is one cutting of all articles into passages, with indexes of its own. One is in use;
 while `newsrag reindex` makes the next one, both have their passages.
@@ -19,15 +20,16 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, datetime
 from typing import Any, cast
 
-from rag.database import NO_LIMIT, STATE, Connection, Database, marks, parts
+from rag.database import NO_LIMIT, SET_META, STATE, Connection, Database, marks, parts
 from rag.errors import ArticleNotFoundError
+from rag.revisions import end, valid_from
 from rag.rows import DayRow, PassageRow, PassageSpan, Staged, StageResult
 from rag.types import Article, Span
 from rag.words import Filters
 
 ARTICLE_COLUMNS = (
     "a.id, a.title, a.text, a.source, a.url, a.day, a.revision,"
-    " a.author, a.language, a.section, a.modified"
+    " a.author, a.language, a.section, a.modified, a.ingested"
 )
 EDITION = "(SELECT coalesce(max(CAST(value AS INTEGER)), 0) FROM meta WHERE key = 'edition')"
 """The number of the edition in use, in SQL; 0 where none is noted."""
@@ -38,7 +40,6 @@ BUMP = (
     "INSERT INTO meta VALUES ('version', '1')"
     " ON CONFLICT (key) DO UPDATE SET value = CAST(CAST(meta.value AS INTEGER) + 1 AS TEXT)"
 )
-SET_META = "INSERT INTO meta VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value"
 
 
 def article_digest(article: Article) -> str:
@@ -104,8 +105,7 @@ class Ledger:
             )
             db.execute("DELETE FROM replaced WHERE article_id = ?", (article.id,))
             replaced = replaces and before is not None and before[0] != article.id
-            if replaced:
-                _replace(db, before[0], article.id)
+            gives_way = replaced and _replace(db, before[0], article.id)
             newest = db.execute(
                 "SELECT revision, state, digest, key FROM articles WHERE id = ?"
                 " ORDER BY revision DESC LIMIT 1",
@@ -118,7 +118,11 @@ class Ledger:
                 return StageResult.UNCHANGED
             if newest is not None and newest[1] == "pending":
                 drop_revision(db, newest[3])
-            _insert(db, article, (newest[0] if newest else 0) + 1, digest, spans)
+            now = datetime.now().astimezone()
+            earlier = (article.id, *([before[0]] if gives_way else ()))
+            start = max(valid_from(db, one, article.modified, now) for one in earlier)
+            revision = (newest[0] if newest else 0) + 1
+            _insert(db, article, (revision, digest, now, start), spans)
             exists = newest is not None and newest[1] != "old"
             return StageResult.CHANGED if exists or replaced else StageResult.ADDED
 
@@ -157,7 +161,7 @@ class Ledger:
                     gone = [("article", item.key), *(("passage", p.id) for p in item.passages)]
                     db.executemany(f"INSERT INTO garbage VALUES (?, ?) {_ONCE}", gone)
                     continue
-                retire(db, item.article.id, but=item.key)
+                retire(db, item.article.id, by=item.key)
                 _retire_replaced(db, item.article.id)
             db.execute(BUMP)
 
@@ -171,14 +175,14 @@ class Ledger:
             db.execute(BUMP)
 
     def garbage(self) -> tuple[list[int], list[int]]:
-        """The passages and the article keys that the derived indexes must forget."""
+        """The passages and the article keys of what the derived indexes hold out of date."""
         rows = cast(list[tuple[str, int]], self.rows("SELECT kind, id FROM garbage"))
         return [i for kind, i in rows if kind == "passage"], [
             i for kind, i in rows if kind == "article"
         ]
 
     def clear_garbage(self, passages: Iterable[int], articles: Iterable[int]) -> None:
-        """Note that the derived indexes have forgotten these."""
+        """Note that the derived indexes are up to date with these."""
         gone = [("passage", i) for i in passages] + [("article", i) for i in articles]
         with self.transaction() as db:
             db.executemany("DELETE FROM garbage WHERE kind = ? AND id = ?", gone)
@@ -241,19 +245,24 @@ class Ledger:
             PassageSpan(i, start, end) for i, start, end in cast(list[tuple[int, int, int]], rows)
         ]
 
-    def passage_rows(self, ids: Sequence[int]) -> dict[int, PassageRow]:
-        """Those of the passages that belong to a current article, by id.
+    def passage_rows(self, ids: Sequence[int], as_of: date | None = None) -> dict[int, PassageRow]:
+        """Those of the passages that belong to a current revision, or to one of a day, by id.
 
         In any edition: a search may have begun in the one before.
         """
         found: dict[int, PassageRow] = {}
+        which, days = f"{STATE} = 'current'", tuple[int, ...]()
+        if as_of:
+            day = as_of.toordinal()
+            which = f"{STATE} != 'pending' AND a.valid_from <= ? AND a.valid_to > ?"
+            days = (day, day)
         for part in parts(ids):
             rows = self.rows(
                 "SELECT p.id, a.key, p.article_id, p.revision, p.start, p.end, a.day, a.source"
                 " FROM passages p JOIN articles a ON a.id = p.article_id"
                 f" AND a.revision = p.revision WHERE p.id IN ({marks(part)})"
-                f" AND {STATE} = 'current'",  # passages are looked up first, by their key
-                part,
+                f" AND {which}",  # passages are looked up first, by their key
+                (*part, *days),
             )
             found.update((row[0], PassageRow._make(row)) for row in cast(list[Any], rows))
         return found
@@ -275,16 +284,20 @@ class Ledger:
 
 
 def _insert(
-    db: Connection, article: Article, revision: int, digest: str, spans: Sequence[Span]
+    db: Connection,
+    article: Article,
+    made: tuple[int, str, datetime, int],
+    spans: Sequence[Span],
 ) -> None:
+    revision, digest, ingested, start = made
     day = article.published.toordinal() if article.published else 0
     seen = (article.title, article.source, article.url, day, article.text)
     more = (article.author, article.language, article.section, _moment(article))
     db.execute(
         "INSERT INTO articles (id, revision, state, digest, title, source, url, day, text,"
-        " author, language, section, modified)"
-        " VALUES (?, ?, 'pending', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        (article.id, revision, digest, *seen, *more),
+        " author, language, section, modified, ingested, valid_from)"
+        " VALUES (?, ?, 'pending', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (article.id, revision, digest, *seen, *more, ingested.isoformat(timespec="seconds"), start),
     )
     add_passages(db, article.id, revision, spans)
 
@@ -298,12 +311,12 @@ def add_passages(db: Connection, article_id: str, revision: int, spans: Sequence
     )
 
 
-def _replace(db: Connection, article_id: str, by_id: str) -> None:
+def _replace(db: Connection, article_id: str, by_id: str) -> bool:
     """Note that an article gives way to another, unless another origin gives it, too."""
     db.execute("UPDATE replaced SET by_id = ? WHERE by_id = ?", (by_id, article_id))
     query = "SELECT 1 FROM origins WHERE article_id = ?"
     if db.execute(query, (article_id,)).fetchone() is not None:
-        return
+        return False
     pending = "SELECT key FROM articles WHERE id = ? AND state = 'pending'"
     for (key,) in db.execute(pending, (article_id,)).fetchall():
         drop_revision(db, key)
@@ -312,34 +325,46 @@ def _replace(db: Connection, article_id: str, by_id: str) -> None:
         " ON CONFLICT (article_id) DO UPDATE SET by_id = excluded.by_id",
         (article_id, by_id),
     )
+    return True
 
 
 def _retire_replaced(db: Connection, by_id: str) -> None:
     """The articles that gave way to this one become old, now that it is current."""
     query = "SELECT article_id FROM replaced WHERE by_id = ?"
     for (article_id,) in db.execute(query, (by_id,)).fetchall():
-        retire(db, article_id)
+        current = "SELECT key FROM articles WHERE id = ? AND state = 'current'"
+        (key,) = db.execute(current, (by_id,)).fetchone()
+        retire(db, article_id, by=key)
     if db.execute("DELETE FROM replaced WHERE by_id = ?", (by_id,)).rowcount:
         db.execute(BUMP)
 
 
-def retire(db: Connection, article_id: str, but: int = 0) -> None:
-    """An article's current revisions, all `but` one, become old."""
-    query = "SELECT key FROM articles WHERE id = ? AND state = 'current' AND key != ?"
-    for (key,) in db.execute(query, (article_id, but)).fetchall():
-        unindex(db, key)
+def retire(db: Connection, article_id: str, by: int) -> None:
+    """An article's revisions, all but the one that supersedes them, become old."""
+    (day,) = db.execute("SELECT valid_from FROM articles WHERE key = ?", (by,)).fetchone()
+    for key, stood in end(db, article_id, day, but=by):
+        if stood:
+            outdate(db, key)
+        else:
+            unindex(db, key)
         db.execute("UPDATE articles SET state = 'old' WHERE key = ?", (key,))
+
+
+_PASSAGES = (
+    "FROM passages WHERE (article_id, revision) = (SELECT id, revision FROM articles WHERE key = ?)"
+)
+
+
+def outdate(db: Connection, key: int, which: str = f" AND edition = {EDITION}") -> None:
+    """Note that what the indexes hold of a revision is out of date."""
+    db.execute(f"INSERT INTO garbage SELECT 'passage', id {_PASSAGES}{which} {_ONCE}", (key,))
+    db.execute(f"INSERT INTO garbage VALUES ('article', ?) {_ONCE}", (key,))
 
 
 def unindex(db: Connection, key: int) -> None:
     """Take a revision's passages away, and note what the indexes must forget."""
-    passages = (
-        "FROM passages WHERE (article_id, revision) ="
-        " (SELECT id, revision FROM articles WHERE key = ?)"
-    )
-    db.execute(f"INSERT INTO garbage SELECT 'passage', id {passages} {_ONCE}", (key,))
-    db.execute(f"INSERT INTO garbage VALUES ('article', ?) {_ONCE}", (key,))
-    db.execute(f"DELETE {passages}", (key,))
+    outdate(db, key, "")
+    db.execute(f"DELETE {_PASSAGES}", (key,))
 
 
 def drop_revision(db: Connection, key: int) -> None:
@@ -359,11 +384,12 @@ def _drop_article(db: Connection, article_id: str) -> None:
 
 def article_of(row: Sequence[object]) -> Article:
     """The article of a row of `ARTICLE_COLUMNS`."""
-    *seen, day, revision, author, language, section, modified = cast(Any, row)
+    *seen, day, revision, author, language, section, modified, ingested = cast(Any, row)
     published = date.fromordinal(day) if day else None
     changed = _from_iso(modified) if modified else None
     article_id, title, text, source, url = seen
-    more = (author, language, section, changed)
+    taken = datetime.fromisoformat(ingested) if ingested else None
+    more = (author, language, section, changed, taken)
     return Article(article_id, title, text, source, url, published, revision, *more)
 
 

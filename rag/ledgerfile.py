@@ -6,11 +6,13 @@ import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import date
 from pathlib import Path
 from typing import cast
 
-from rag.database import ADDED, SCHEMA
+from rag.database import ADDED, INDEXED, SCHEMA
 from rag.errors import ArchiveError
+from rag.revisions import date_earlier_ones
 
 FILE_NAME = "articles.sqlite"
 _BUSY_SECONDS = 10
@@ -38,9 +40,14 @@ class LedgerFile:
         """Add the columns that an earlier version did not have; two processes may try at once."""
         if self._missing():
             self._db.execute("BEGIN IMMEDIATE")
-            for table, column, kind in self._missing():
+            missing = self._missing()
+            for table, column, kind in missing:
                 self._db.execute(f"ALTER TABLE {table} ADD COLUMN {column} {kind}")
+            if ("articles", "valid_from") in (added[:2] for added in missing):
+                date_earlier_ones(self._db, date.today())
             self._db.execute("COMMIT")
+        for index in INDEXED:
+            self._db.execute(index)
 
     def _missing(self) -> list[tuple[str, str, str]]:
         has = "SELECT 1 FROM pragma_table_info(?) WHERE name = ?"

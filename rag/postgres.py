@@ -15,16 +15,17 @@ import re
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from rag.database import ADDED, MOVED, SCHEMA, STATE, Found, marks
+from rag.database import ADDED, INDEXED, MOVED, SCHEMA, STATE, Found, marks
 from rag.databaseurl import without_password
 from rag.errors import ArchiveError
 from rag.files import storable
 from rag.ledgerfile import LedgerFile
+from rag.revisions import date_earlier_ones
 
 if TYPE_CHECKING:
     import psycopg
@@ -40,6 +41,10 @@ CREATE TABLE IF NOT EXISTS writer (
 );
 INSERT INTO writer VALUES (1, 0, '', '', '', '') ON CONFLICT DO NOTHING;
 """
+_IS_DATED = (
+    "SELECT 1 FROM information_schema.columns WHERE table_schema = current_schema()"
+    " AND table_name = 'articles' AND column_name = 'valid_from'"
+)
 _SESSION = """
 SET synchronous_commit = on; SET lock_timeout = '10s';
 SET tcp_keepalives_idle = 30; SET tcp_keepalives_interval = 10; SET tcp_keepalives_count = 3;
@@ -114,14 +119,18 @@ class PostgresDatabase:
             f"ALTER TABLE {table} ADD COLUMN IF NOT EXISTS {column} {kind};"
             for table, column, kind in ADDED
         )
-        statements = _declared("\n".join((SCHEMA, _WRITER, *added)))
+        indexed = (f"{index};" for index in INDEXED)
+        statements = _declared("\n".join((SCHEMA, _WRITER, *added, *indexed)))
         digest = hashlib.sha256(statements).hexdigest()
         with db.transaction():
             db.execute(f"SELECT pg_advisory_xact_lock({_LOCK})")
             is_made = db.execute("SELECT to_regclass('writer')").fetchone() != (None,)
             if is_made and db.execute("SELECT schema FROM writer").fetchone() == (digest,):
                 return  # as declaring a table anew would wait for all who read it
+            is_dated = db.execute(_IS_DATED).fetchone() is not None
             db.execute(statements)
+            if not is_dated:
+                date_earlier_ones(_Statements(db), date.today())
             db.execute("UPDATE writer SET schema = %s", (digest,))
 
     def close(self) -> None:

@@ -27,7 +27,7 @@ _BATCH_ARTICLES = 64
 
 @dataclass(frozen=True, slots=True)
 class ReindexReport:
-    """How far reindexing is, in articles; `switched` once the new edition serves."""
+    """How far reindexing is, in revisions; `switched` once the new edition serves."""
 
     done: int
     total: int

@@ -47,9 +47,9 @@ class Scope:
 
     @property
     def filters(self) -> Filters:
-        """The filters for the indexes: nothing later than a day after `as_of`."""
+        """The filters for the indexes: nothing later than a day after `as_of`, as it read then."""
         latest = self.as_of + _GRACE if self.as_of < date.max else self.as_of
-        return Filters(self.since, min(self.until or latest, latest), self.source)
+        return Filters(self.since, min(self.until or latest, latest), self.source, self.as_of)
 
 
 _LEANING = re.compile(
@@ -132,7 +132,7 @@ def search(
 
 def nearest(store: Store, vector: Vector, k: int) -> list[RankedPassage]:
     """The `k` passages nearest to a vector, shape (dimensions,), by cosine; no words, no dates."""
-    hits = store.vectors.search(vector, k, Filters())
+    hits = store.vectors.search(vector, k)
     rows = store.ledger.passage_rows([number for number, _ in hits])
     places = [(rows[number], score) for number, score in hits if number in rows]
     return [

@@ -7,42 +7,42 @@ from __future__ import annotations
 
 import shutil
 import threading
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date
 from math import ceil
 from pathlib import Path
 
-from rag.database import MOVED
+from rag import ledgeraudit as audit
+from rag.census import Census
+from rag.database import MOVED, UNFINISHED
 from rag.databases import open_database
 from rag.errors import ArchiveError, ArchiveMismatchError, ArticleNotFoundError
 from rag.files import folder_size
-from rag.indexes import Indexes, edition_folder, other_editions
+from rag.indexes import Indexes, article_entry, edition_folder, entries_of, other_editions
 from rag.ledger import Ledger
 from rag.lock import Waiting, WriteLock
 from rag.models import Vector, Vectors
 from rag.reports import ArchiveStatus
-from rag.rows import DayRow, PassageRow, Staged
+from rag.rows import PassageRow, Staged
 from rag.types import Article
 from rag.vectors import VectorIndex
 from rag.words import Filters, IndexEntry, WordIndex
 
 FORMAT = "1"
-NO_SOURCE = "(none)"
-"""Stands for the outlet of articles without one."""
-
 _EXACT_FILTER_SHARE = 0.15
 """Below this share of allowed passages, Chroma filters before it searches: slow, but complete."""
 _SPARE = 1.5
-"""How many more neighbours than the share asks for are fetched when filtering afterwards."""
+"""How many more neighbours than the share asks for are fetched when filtering afterwards; fewer
+where nearly all pass."""
+_AS_OF_SPARE = 2
+"""How many more of an article's revisions are fetched, where those of one day are wanted."""
 
 _LOOKS = 3
 """How often a search is tried while articles that it finds are being replaced."""
 
 _VERSION = "version"
-_UNFINISHED = "unfinished"
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,8 +167,8 @@ class Store:
                 return
             self.refresh()
             meta = self.ledger.meta()
-            self.must_mend = bool(meta.get(_UNFINISHED))
-            self.ledger.set_meta({_UNFINISHED: "1"})
+            self.must_mend = bool(meta.get(UNFINISHED))
+            self.ledger.set_meta({UNFINISHED: "1"})
             self._clear_retired(meta)
             try:
                 yield
@@ -184,7 +184,7 @@ class Store:
     def _finish(self) -> None:
         self.indexes.finish_writing()
         if not self.must_mend:
-            self.ledger.set_meta({_UNFINISHED: ""})
+            self.ledger.set_meta({UNFINISHED: ""})
 
     @contextmanager
     def undisturbed(self, waiting: Waiting | None = None) -> Iterator[None]:
@@ -215,17 +215,25 @@ class Store:
         self.collect_garbage()
 
     def collect_garbage(self) -> None:
-        """Make the indexes forget passages that no longer exist."""
+        """Make the indexes forget what no longer exists, and file anew what was superseded."""
         self._census = None
         passages, articles = self.ledger.garbage()
         if not passages and not articles:
             return
-        self.indexes.delete(passages, articles)
+        entries, _ = entries_of(audit.passages(self.ledger, passages))
+        whole = [article_entry(item) for item in audit.articles(self.ledger, articles)]
+        if entries or whole:
+            self.indexes.refile(entries, whole)
+        kept = {entry.id for entry in entries}, {entry.id for entry in whole}
+        self.indexes.delete(
+            [number for number in passages if number not in kept[0]],
+            [number for number in articles if number not in kept[1]],
+        )
         self.ledger.clear_garbage(passages, articles)
 
     def status(self) -> ArchiveStatus:
         """Counts, dates, outlets and size on disk."""
-        census = Census(self.ledger.days())
+        census = Census.take(self.ledger)
         articles, first, last = census.period(Filters())
         return ArchiveStatus(
             path=str(self.folder),
@@ -258,14 +266,16 @@ class Store:
         self, question: str, vector: Vector, limit: int, filters: Filters
     ) -> tuple[list[Candidate], bool]:
         """What the indexes find as they are open, and whether the ledger still has all of it."""
-        census = self._census = self._census or Census(self.ledger.days())
+        census = self._census = self._census or Census.take(self.ledger)
         filters = census.needed(filters)
-        lexical = self.words.search(question, limit, filters)
-        articles = self.article_words.search(question, limit, filters)
-        dense = self._nearest(vector, limit, filters, census.share(filters))
-        ids = dict.fromkeys(i for i, _ in (*dense, *lexical))
-        rows = self.ledger.passage_rows(list(ids))
+        wide = limit * _AS_OF_SPARE if filters.as_of else limit
+        worded = self.words.search(question, wide, filters)
+        articles = self.article_words.search(question, wide, filters)
+        dense = self._nearest(vector, wide, filters, census.share(filters))
+        ids = dict.fromkeys(i for i, _ in (*dense, *worded))
+        rows = self.ledger.passage_rows(list(ids), filters.as_of)
         passing = _passing(dense, rows, filters)[:limit]
+        lexical = worded if wide == limit else _passing(worded, rows, filters)[:limit]
         scores = [_Scores(hits, limit) for hits in (passing, lexical, articles)]
         kept = dict.fromkeys(i for i, _ in (*passing, *lexical) if i in rows)
         found = [
@@ -282,7 +292,7 @@ class Store:
 
     def period(self, filters: Filters) -> tuple[int, date | None, date | None]:
         """How many articles pass the filters, and the days of the first and the last dated one."""
-        return (self._census or Census(self.ledger.days())).period(filters)
+        return (self._census or Census.take(self.ledger)).period(filters)
 
     def _nearest(
         self, vector: Vector, limit: int, filters: Filters, share: float
@@ -293,8 +303,8 @@ class Store:
         with self._reading:
             if share < _EXACT_FILTER_SHARE:
                 return self.vectors.search(vector, limit, filters)
-            fetch = limit if share == 1 else ceil(limit / share * _SPARE)
-            return self.vectors.search(vector, fetch, Filters())
+            fetch = ceil(limit / share * min(_SPARE, 1 / share))
+            return self.vectors.search(vector, fetch)
 
     def refresh(self, *, switch: bool = True) -> bool:
         """See what other processes have written; returns whether there was anything to be found.
@@ -335,52 +345,6 @@ class _Scores(dict[int, float]):
 
     def __missing__(self, key: int) -> float:
         return self._bound
-
-
-class Census:
-    """How much there is per day and outlet: what the archive holds, and what a filter leaves."""
-
-    def __init__(self, rows: Sequence[DayRow]) -> None:
-        self.rows = rows
-        self.total = sum(row.passages for row in rows)
-        self._last = max((row.day for row in rows), default=0)
-
-    @property
-    def sources(self) -> dict[str, int]:
-        """Articles per outlet, most first; those without one under `NO_SOURCE`."""
-        counts: Counter[str] = Counter()
-        for row in self.rows:
-            counts[row.source or NO_SOURCE] += row.articles
-        return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
-
-    def period(self, filters: Filters) -> tuple[int, date | None, date | None]:
-        """How many articles pass the filters, and the days of the first and the last dated one."""
-        passing = self._passing(filters)
-        days = [date.fromordinal(row.day) for row in passing if row.day]
-        articles = sum(row.articles for row in passing)
-        return articles, min(days, default=None), max(days, default=None)
-
-    def needed(self, filters: Filters) -> Filters:
-        """The filters without an end that nothing comes after."""
-        if filters.until is not None and filters.until.toordinal() >= self._last:
-            return replace(filters, until=None)
-        return filters
-
-    def share(self, filters: Filters) -> float:
-        """The share of all passages that the filters let through, in 0..1."""
-        if filters == Filters():
-            return 1.0 if self.total else 0.0
-        passing = sum(row.passages for row in self._passing(filters))
-        return passing / self.total if self.total else 0.0
-
-    def _passing(self, filters: Filters) -> list[DayRow]:
-        first, last = filters.days
-        sources = frozenset(filters.sources)
-        return [
-            row
-            for row in self.rows
-            if first <= row.day <= last and (not sources or row.source in sources)
-        ]
 
 
 def _passing(

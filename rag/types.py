@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime
 from textwrap import shorten
 from typing import Any, Literal
 
@@ -22,7 +22,8 @@ class Article:
     """One revision of one article. `text` never changes under an (`id`, `revision`).
 
     `language` is a tag such as "en" or "pt-BR". `modified` is a datetime where the time of the last
-    change is known, and a date where only its day is.
+    change is known, and a date where only its day is. `ingested` is when the archive took this
+    revision in: None where it did not, or where an earlier version did not keep it.
     """
 
     id: str
@@ -36,9 +37,10 @@ class Article:
     language: str | None = None
     section: str | None = None
     modified: date | None = None
+    ingested: datetime | None = field(default=None, compare=False)
 
     def to_dict(self) -> dict[str, Any]:
-        """The article as JSON values; `published` and `modified` in ISO 8601, or null."""
+        """The article as JSON values; its times in ISO 8601, or null."""
         return {
             "id": self.id,
             "revision": self.revision,
@@ -50,6 +52,7 @@ class Article:
             "language": self.language,
             "section": self.section,
             "modified": self.modified.isoformat() if self.modified else None,
+            "ingested": self.ingested.isoformat() if self.ingested else None,
             "text": self.text,
         }
 

@@ -69,6 +69,16 @@ class VectorIndex:
                     metadatas=[{"day": entry.day, "source": entry.source} for entry in part],
                 )
 
+    def refile(self, entries: Sequence[IndexEntry]) -> None:
+        """Give the passages that are held another day or outlet; their vectors stay."""
+        for first in range(0, len(entries), self._batch):
+            part = entries[first : first + self._batch]
+            with self._files:
+                self._collection.update(
+                    ids=[str(entry.id) for entry in part],
+                    metadatas=[{"day": entry.day, "source": entry.source} for entry in part],
+                )
+
     def delete(self, ids: Sequence[int]) -> None:
         """Forget these passages."""
         self.forget([str(passage_id) for passage_id in ids])
@@ -121,17 +131,20 @@ class VectorIndex:
             with self._files:
                 self._collection.delete(ids=list(names[first : first + self._batch]))
 
-    def search(self, vector: Vector, limit: int, filters: Filters) -> list[tuple[int, float]]:
+    def search(
+        self, vector: Vector, limit: int, filters: Filters | None = None
+    ) -> list[tuple[int, float]]:
         """The `limit` nearest passages as (id, cosine similarity), best first.
 
-        Raises `ArchiveError`, also for a vector of another length than those held.
+        Without filters, those of superseded revisions are among them. Raises `ArchiveError`, also
+        for a vector of another length than those held.
         """
         try:
             with self._loading():
                 result = self._collection.query(
                     query_embeddings=vector[np.newaxis],
                     n_results=limit,
-                    where=_where(filters),
+                    where=_where(filters) if filters else None,
                     include=["distances"],
                 )
             self._loaded = self._loaded or bool(result["ids"][0])
@@ -149,14 +162,12 @@ def _forget_failed_start(folder: Path) -> None:
         Shared._identifier_to_system.pop(str(folder), None)
 
 
-def _where(filters: Filters) -> dict[str, Any] | None:
-    clauses: list[dict[str, Any]] = []
-    if filters.since is not None:
-        clauses.append({"day": {"$gte": filters.since.toordinal()}})
-    if filters.until is not None:
-        clauses.append({"day": {"$lte": filters.until.toordinal()}})
+def _where(filters: Filters) -> dict[str, Any]:
+    ranges: list[dict[str, Any]] = [
+        {"$and": [{"day": {"$gte": first}}, {"day": {"$lte": last}}]}
+        for first, last in filters.filed
+    ]
+    days = {"$or": ranges} if len(ranges) > 1 else ranges[0]
     if filters.sources:
-        clauses.append({"source": {"$in": list(filters.sources)}})
-    if len(clauses) > 1:
-        return {"$and": clauses}
-    return clauses[0] if clauses else None
+        return {"$and": [days, {"source": {"$in": list(filters.sources)}}]}
+    return days

@@ -40,6 +40,8 @@ from rag.words import Filters
 ROOT = Path(__file__).resolve().parents[1]
 ARTICLES = 60
 LONGEST_SECONDS = 2.0
+REVISED = date(2024, 2, 1)
+"""The first day on which a revision may stand that is not an article's first."""
 
 
 class HashEmbedder:
@@ -88,7 +90,9 @@ def made(number: int, version: int) -> Article:
         for _ in range(chance.randrange(4, 30))
     ]
     day = date(2024, 1, 1) + timedelta(days=number % 9)
-    return Article(f"a{number}", f"Story {number}", " ".join(sentences), "Gazette", None, day)
+    text = " ".join(sentences)
+    modified = REVISED + timedelta(days=version // 4)
+    return Article(f"a{number}", f"Story {number}", text, "Gazette", None, day, modified=modified)
 
 
 def put(store: Store, articles: Sequence[Article]) -> None:
@@ -147,6 +151,34 @@ def expected(seed: int, done: int) -> dict[int, int]:
     return versions
 
 
+def first_versions(seed: int, done: int) -> dict[int, int]:
+    """The version in which each article that is there was put in first."""
+    versions: dict[int, int] = {}
+    for number in range(done):
+        one = step(seed, number)
+        for given in one.numbers if one.kind == "put" else ():
+            versions.setdefault(given, number)
+        for gone in one.numbers if one.kind == "delete" else ():
+            versions.pop(gone, None)
+    return versions
+
+
+def look_back(store: Store, seed: int, done: int, findings: Findings) -> None:
+    """Before anything was revised, the first revisions are found, and no other."""
+    before, after = first_versions(seed, done), first_versions(seed, done + 1)
+    day = REVISED - timedelta(days=1)
+    hits = store.words.search("met", 100_000, Filters(as_of=day))  # which every sentence has
+    rows = store.ledger.passage_rows([hit for hit, _ in hits], day).values()
+    found = {(row.article_id, row.revision) for row in rows}
+    for number in range(ARTICLES):
+        allowed = {versions.get(number) for versions in (before, after)}
+        texts = {store.ledger.article(*one).text for one in found if one[0] == f"a{number}"}
+        wanted = {made(number, v).text if v is not None else None for v in allowed}
+        if (texts or {None}) - wanted:
+            findings.lost += 1
+            print(f"lost: as of {day}, article {number} should be of version {allowed}")
+
+
 def look(folder: Path, seed: int, done: int, findings: Findings) -> None:
     """Start as the next command would, then compare with the plan; step `done` may be half done."""
     store = Store(folder)
@@ -175,6 +207,7 @@ def look(folder: Path, seed: int, done: int, findings: Findings) -> None:
                 wanted = len(store.ledger.passages(store.ledger.article(f"a{number}")))
                 findings.lost += len(rows) < wanted
                 findings.duplicated += len(hits) > wanted
+    look_back(store, seed, done, findings)
     store.close()
 
 
