@@ -60,6 +60,8 @@ NO_LIMIT = 2**62
 MOVED = "moved"
 """The key in `meta` of an archive that is no longer there, but in another database."""
 PART = 500
+LONGEST_KEY = 500
+"""Characters of the longest text that is indexed: PostgreSQL takes 2,704 bytes."""
 
 
 def marks(values: Sequence[object]) -> str:

@@ -19,7 +19,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, datetime
 from typing import Any, cast
 
-from rag.database import NO_LIMIT, STATE, Connection, Database, marks, parts
+from rag.database import LONGEST_KEY, NO_LIMIT, STATE, Connection, Database, marks, parts
 from rag.errors import ArticleNotFoundError
 from rag.rows import DayRow, PassageRow, PassageSpan, Staged, StageResult
 from rag.types import Article, Span
@@ -49,6 +49,14 @@ def article_digest(article: Article) -> str:
     if any(more):  # Without them, the digest is that of earlier versions.
         fields.extend(more)
     return hashlib.sha256(json.dumps(fields).encode()).hexdigest()
+
+
+def _kept(origin: str) -> str:
+    """An origin as it is kept: long text cannot be indexed by every database."""
+    if len(origin) <= LONGEST_KEY:
+        return origin
+    digest = hashlib.sha256(origin.encode("utf-8", "surrogatepass")).hexdigest()
+    return f"{origin[: LONGEST_KEY - len(digest) - 1]}#{digest}"
 
 
 def _moment(article: Article) -> str | None:
@@ -81,7 +89,8 @@ class Ledger:
 
     def is_known(self, origin: str, article: Article) -> bool:
         """Whether this origin last gave exactly this article."""
-        rows = self.rows("SELECT article_id, digest FROM origins WHERE origin = ?", (origin,))
+        query = "SELECT article_id, digest FROM origins WHERE origin = ?"
+        rows = self.rows(query, (_kept(origin),))
         return rows == [(article.id, article_digest(article))]
 
     def stage(
@@ -93,6 +102,7 @@ class Ledger:
         once this one is current: a file that holds one article and was edited.
         """
         digest = article_digest(article)
+        origin = _kept(origin)
         with self.transaction() as db:
             before = db.execute(
                 "SELECT article_id FROM origins WHERE origin = ?", (origin,)
