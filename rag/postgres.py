@@ -86,7 +86,7 @@ class PostgresDatabase:
             db.close()
             raise ArchiveError(
                 f"{self.place} stores text as {encoding}, not as UTF8; "
-                "make one that does: createdb --encoding UTF8 --template template0 NAME"
+                "make one that does: createdb -E UTF8 -T template0 NAME"
             )
         db.execute(_SESSION)
         return db

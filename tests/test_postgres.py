@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -263,6 +264,8 @@ def test_a_database_has_its_indexes_in_one_folder(
         with pytest.raises(ArchiveError, match=r"are (now )?those in .*other"):
             refused()
     open_before.close()
+    Store(other, database=url.replace("127.0.0.1", "localhost")).close()  # it has a new address
+    assert "localhost" in (other / "database.json").read_text()
     with pytest.raises(ArchiveError, match="there is no archive in postgresql:"):
         maintenance.repair(tmp_path / "third", None, embedder_for, postgres.database())
     assert maintenance.repair(folder, None, embedder_for)[1] == []
@@ -379,6 +382,37 @@ def test_a_server_that_goes_away_loses_nothing(
     assert staged is StageResult.UNCHANGED
     for opened in (store, reader):
         opened.close()
+    assert maintenance.check(folder) == []
+
+
+DIES = """
+import os, sys
+sys.path.insert(0, "tests")
+from pathlib import Path
+from crash import HashEmbedder, small_batches
+from rag.ingest import ingest
+from rag.store import Store
+from test_postgres import MANY
+small_batches()
+
+def die(report):
+    if report.passages > 60:  # while the batch before is being written
+        os.kill(os.getpid(), 9)
+
+ingest(Store(Path(sys.argv[1])), HashEmbedder(), MANY, 300, die)
+"""
+MANY = [Record(f"o:{n}", article(n, f"Word{n} opens. {LONG}")) for n in range(20, 50)]
+
+
+def test_a_killed_writer_is_completed_by_the_next(folder: Path) -> None:
+    done = subprocess.run([sys.executable, "-c", DIES, folder], cwd=ROOT, check=False)
+    assert done.returncode == -signal.SIGKILL
+    store = Store(folder)
+    assert store.ledger.count("pending") > 0
+    report = ingest(store, HashEmbedder(), MANY, 300, lambda report: None)
+    assert report.added > 0
+    assert len(store.ledger.articles()) == 35
+    store.close()
     assert maintenance.check(folder) == []
 
 
