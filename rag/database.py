@@ -13,7 +13,7 @@ Statements are written once, in what both understand. The rules:
 - `sum()` of numbers is a `Decimal` there: write `CAST(sum(...) AS BIGINT)`.
 - A condition that SQLite must not use an index for is put on an expression, as in `STATE`.
 - Tables are declared in SQLite's words, in `SCHEMA`, with the types INTEGER (64 bits) and TEXT.
-  What an archive of an earlier version lacks is in `ADDED`.
+  Columns that an archive of an earlier version lacks are in `ADDED`, and `INDEXES` come last.
 """
 
 from __future__ import annotations
@@ -32,27 +32,29 @@ CREATE TABLE IF NOT EXISTS articles (
     state TEXT NOT NULL, digest TEXT NOT NULL, title TEXT NOT NULL, source TEXT, url TEXT,
     day INTEGER NOT NULL, text TEXT NOT NULL, UNIQUE (id, revision)
 ) STRICT;
-CREATE INDEX IF NOT EXISTS articles_state ON articles (state, day);
 CREATE TABLE IF NOT EXISTS passages (
     id INTEGER PRIMARY KEY AUTOINCREMENT, article_id TEXT NOT NULL, revision INTEGER NOT NULL,
     start INTEGER NOT NULL, "end" INTEGER NOT NULL
 ) STRICT;
-CREATE INDEX IF NOT EXISTS passages_article ON passages (article_id, revision);
 CREATE TABLE IF NOT EXISTS origins (
     origin TEXT PRIMARY KEY, article_id TEXT NOT NULL, digest TEXT NOT NULL
 ) STRICT;
-CREATE INDEX IF NOT EXISTS origins_article ON origins (article_id);
 CREATE TABLE IF NOT EXISTS garbage (
     kind TEXT NOT NULL, id INTEGER NOT NULL, PRIMARY KEY (kind, id)
 ) STRICT;
 CREATE TABLE IF NOT EXISTS replaced (article_id TEXT PRIMARY KEY, by_id TEXT NOT NULL) STRICT;
-CREATE INDEX IF NOT EXISTS replaced_by ON replaced (by_id);
 CREATE TABLE IF NOT EXISTS reindexed (key INTEGER PRIMARY KEY) STRICT;
 """
 ADDED = (
     ("passages", "edition", "INTEGER NOT NULL DEFAULT 0"),
     *(("articles", name, "TEXT") for name in ("author", "language", "section", "modified")),
 )
+INDEXES = """
+CREATE INDEX IF NOT EXISTS articles_state ON articles (state, day);
+CREATE INDEX IF NOT EXISTS passages_article ON passages (article_id, revision);
+CREATE INDEX IF NOT EXISTS origins_article ON origins (article_id);
+CREATE INDEX IF NOT EXISTS replaced_by ON replaced (by_id);
+"""
 
 STATE = "a.state || ''"
 """The state of an article `a`, where SQLite is to look at this condition last."""
@@ -102,8 +104,12 @@ class Database(Protocol):
     def close(self) -> None:
         """Release it."""
 
-    def transaction(self) -> AbstractContextManager[Connection]:
-        """All of the block or nothing; one at a time, whoever writes."""
+    def transaction(self, *, durable: bool = True) -> AbstractContextManager[Connection]:
+        """All of the block or nothing; one at a time, whoever writes.
+
+        One that is not `durable` does not wait for the disk: when the power fails before the next
+        one that is, it may not have happened.
+        """
 
     def rows(self, query: str, values: Sequence[object] = ()) -> list[tuple[object, ...]]:
         """What one query finds."""

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import cast
 
-from rag.database import ADDED, SCHEMA
+from rag.database import ADDED, INDEXES, SCHEMA
 from rag.errors import ArchiveError
 
 FILE_NAME = "articles.sqlite"
@@ -27,10 +27,9 @@ class LedgerFile:
                 path, timeout=_BUSY_SECONDS, check_same_thread=False, isolation_level=None
             )
             self._db.execute("PRAGMA journal_mode = WAL")
-            # What has been reported as stored is on the disk, even when the power fails.
-            self._db.execute("PRAGMA synchronous = FULL")
             self._db.executescript(SCHEMA)
             self._migrate()
+            self._db.executescript(INDEXES)
         except sqlite3.Error as error:
             raise ArchiveError(f"{path} cannot be opened as an archive: {error}") from error
 
@@ -52,10 +51,15 @@ class LedgerFile:
             self._db.close()
 
     @contextmanager
-    def transaction(self) -> Iterator[sqlite3.Connection]:
-        """All of the block or nothing."""
+    def transaction(self, *, durable: bool = True) -> Iterator[sqlite3.Connection]:
+        """All of the block or nothing.
+
+        One that is not `durable` does not wait for the disk: when the power fails before the next
+        one that is, it may not have happened.
+        """
         with self._lock:
             try:
+                self._db.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
                 self._db.execute("BEGIN IMMEDIATE")
                 yield self._db
                 self._db.execute("COMMIT")
