@@ -8,7 +8,8 @@ from dataclasses import replace
 from datetime import date
 from typing import cast
 
-from rag.ledger import EDITION, Ledger
+from rag.database import EDITION
+from rag.ledger import Ledger
 from rag.rows import DayRow
 from rag.words import Filters
 

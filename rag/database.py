@@ -13,7 +13,7 @@ Statements are written once, in what both understand. The rules:
 - `sum()` of numbers is a `Decimal` there: write `CAST(sum(...) AS BIGINT)`.
 - A condition that SQLite must not use an index for is put on an expression, as in `STATE`.
 - Tables are declared in SQLite's words, in `SCHEMA`, with the types INTEGER (64 bits) and TEXT.
-  What an archive of an earlier version lacks is in `ADDED`.
+  Columns that an archive of an earlier version lacks are in `ADDED`, and `INDEXES` come last.
 """
 
 from __future__ import annotations
@@ -36,21 +36,17 @@ CREATE TABLE IF NOT EXISTS articles (
     state TEXT NOT NULL, digest TEXT NOT NULL, title TEXT NOT NULL, source TEXT, url TEXT,
     day INTEGER NOT NULL, text TEXT NOT NULL, UNIQUE (id, revision)
 ) STRICT;
-CREATE INDEX IF NOT EXISTS articles_state ON articles (state, day);
 CREATE TABLE IF NOT EXISTS passages (
     id INTEGER PRIMARY KEY AUTOINCREMENT, article_id TEXT NOT NULL, revision INTEGER NOT NULL,
     start INTEGER NOT NULL, "end" INTEGER NOT NULL
 ) STRICT;
-CREATE INDEX IF NOT EXISTS passages_article ON passages (article_id, revision);
 CREATE TABLE IF NOT EXISTS origins (
     origin TEXT PRIMARY KEY, article_id TEXT NOT NULL, digest TEXT NOT NULL
 ) STRICT;
-CREATE INDEX IF NOT EXISTS origins_article ON origins (article_id);
 CREATE TABLE IF NOT EXISTS garbage (
     kind TEXT NOT NULL, id INTEGER NOT NULL, PRIMARY KEY (kind, id)
 ) STRICT;
 CREATE TABLE IF NOT EXISTS replaced (article_id TEXT PRIMARY KEY, by_id TEXT NOT NULL) STRICT;
-CREATE INDEX IF NOT EXISTS replaced_by ON replaced (by_id);
 CREATE TABLE IF NOT EXISTS reindexed (key INTEGER PRIMARY KEY) STRICT;
 """
 ADDED = (
@@ -60,13 +56,18 @@ ADDED = (
     ("articles", "valid_from", "INTEGER NOT NULL DEFAULT 0"),
     ("articles", "valid_to", f"INTEGER NOT NULL DEFAULT {FOREVER}"),
 )
-INDEXED = (
-    "CREATE INDEX IF NOT EXISTS articles_changed ON articles (valid_from) WHERE valid_from > 0",
-)
-"""Indexes over what `ADDED` adds."""
+INDEXES = """
+CREATE INDEX IF NOT EXISTS articles_state ON articles (state, day);
+CREATE INDEX IF NOT EXISTS articles_changed ON articles (valid_from) WHERE valid_from > 0;
+CREATE INDEX IF NOT EXISTS passages_article ON passages (article_id, revision);
+CREATE INDEX IF NOT EXISTS origins_article ON origins (article_id);
+CREATE INDEX IF NOT EXISTS replaced_by ON replaced (by_id);
+"""
 
 STATE = "a.state || ''"
 """The state of an article `a`, where SQLite is to look at this condition last."""
+EDITION = "(SELECT coalesce(max(CAST(value AS INTEGER)), 0) FROM meta WHERE key = 'edition')"
+"""The number of the edition in use, in SQL; 0 where none is noted."""
 SET_META = "INSERT INTO meta VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value"
 NO_LIMIT = 2**62
 MOVED = "moved"
@@ -74,6 +75,8 @@ MOVED = "moved"
 UNFINISHED = "unfinished"
 """The key in `meta` that tells the next writer to look at the indexes."""
 PART = 500
+LONGEST_KEY = 500
+"""Characters of the longest text that is indexed: PostgreSQL takes 2,704 bytes."""
 
 
 def marks(values: Sequence[object]) -> str:
@@ -114,8 +117,12 @@ class Database(Protocol):
     def close(self) -> None:
         """Release it."""
 
-    def transaction(self) -> AbstractContextManager[Connection]:
-        """All of the block or nothing; one at a time, whoever writes."""
+    def transaction(self, *, durable: bool = True) -> AbstractContextManager[Connection]:
+        """All of the block or nothing; one at a time, whoever writes.
+
+        One that is not `durable` does not wait for the disk: when the power fails before the next
+        one that is, it may not have happened.
+        """
 
     def rows(self, query: str, values: Sequence[object] = ()) -> list[tuple[object, ...]]:
         """What one query finds."""

@@ -57,6 +57,8 @@ def _claim(database: PostgresDatabase, folder: Path, *, adopt: bool) -> None:
         if noted["url"] != database.place:
             _note(folder, database, owner)
         return
+    if adopt and not owner and noted is None:
+        raise ArchiveError(f"there is no archive in {database.place}")
     if adopt and owner:
         mine = uuid4().hex
         _note(folder, database, mine)

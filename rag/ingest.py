@@ -10,6 +10,7 @@ from itertools import chain
 from pathlib import Path
 
 from rag.agreement import recover
+from rag.database import LONGEST_KEY
 from rag.fetch import is_url
 from rag.indexes import entries_of
 from rag.models import Embedder
@@ -141,6 +142,8 @@ def records(
 
 
 def _given(article: Article) -> Record | Failure:
+    if len(article.id) > LONGEST_KEY:
+        return Failure(f"article {article.id[:40]}...", f"its id has over {LONGEST_KEY} characters")
     if article.id and article.text.strip():
         return Record(f"article:{article.id}", article)
     return Failure(f"article {article.id or article.title!r}", "has no id or no text")

@@ -20,9 +20,19 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, datetime
 from typing import Any, cast
 
-from rag.database import NO_LIMIT, SET_META, STATE, Connection, Database, marks, parts
+from rag.database import (
+    EDITION,
+    LONGEST_KEY,
+    NO_LIMIT,
+    SET_META,
+    STATE,
+    Connection,
+    Database,
+    marks,
+    parts,
+)
 from rag.errors import ArticleNotFoundError
-from rag.revisions import end, valid_from
+from rag.revisions import drop_revision, retire, valid_from
 from rag.rows import DayRow, PassageRow, PassageSpan, Staged, StageResult
 from rag.types import Article, Span
 from rag.words import Filters
@@ -31,8 +41,6 @@ ARTICLE_COLUMNS = (
     "a.id, a.title, a.text, a.source, a.url, a.day, a.revision,"
     " a.author, a.language, a.section, a.modified, a.ingested"
 )
-EDITION = "(SELECT coalesce(max(CAST(value AS INTEGER)), 0) FROM meta WHERE key = 'edition')"
-"""The number of the edition in use, in SQL; 0 where none is noted."""
 
 _ALL = Filters()
 _ONCE = "ON CONFLICT DO NOTHING"
@@ -50,6 +58,14 @@ def article_digest(article: Article) -> str:
     if any(more):  # Without them, the digest is that of earlier versions.
         fields.extend(more)
     return hashlib.sha256(json.dumps(fields).encode()).hexdigest()
+
+
+def _kept(origin: str) -> str:
+    """An origin as it is kept: long text cannot be indexed by every database."""
+    if len(origin) <= LONGEST_KEY:
+        return origin
+    digest = hashlib.sha256(origin.encode("utf-8", "surrogatepass")).hexdigest()
+    return f"{origin[: LONGEST_KEY - len(digest) - 1]}#{digest}"
 
 
 def _moment(article: Article) -> str | None:
@@ -82,7 +98,8 @@ class Ledger:
 
     def is_known(self, origin: str, article: Article) -> bool:
         """Whether this origin last gave exactly this article."""
-        rows = self.rows("SELECT article_id, digest FROM origins WHERE origin = ?", (origin,))
+        query = "SELECT article_id, digest FROM origins WHERE origin = ?"
+        rows = self.rows(query, (_kept(origin),))
         return rows == [(article.id, article_digest(article))]
 
     def stage(
@@ -94,6 +111,7 @@ class Ledger:
         once this one is current: a file that holds one article and was edited.
         """
         digest = article_digest(article)
+        origin = _kept(origin)
         with self.transaction() as db:
             before = db.execute(
                 "SELECT article_id FROM origins WHERE origin = ?", (origin,)
@@ -337,40 +355,6 @@ def _retire_replaced(db: Connection, by_id: str) -> None:
         retire(db, article_id, by=key)
     if db.execute("DELETE FROM replaced WHERE by_id = ?", (by_id,)).rowcount:
         db.execute(BUMP)
-
-
-def retire(db: Connection, article_id: str, by: int) -> None:
-    """An article's revisions, all but the one that supersedes them, become old."""
-    (day,) = db.execute("SELECT valid_from FROM articles WHERE key = ?", (by,)).fetchone()
-    for key, stood in end(db, article_id, day, but=by):
-        if stood:
-            outdate(db, key)
-        else:
-            unindex(db, key)
-        db.execute("UPDATE articles SET state = 'old' WHERE key = ?", (key,))
-
-
-_PASSAGES = (
-    "FROM passages WHERE (article_id, revision) = (SELECT id, revision FROM articles WHERE key = ?)"
-)
-
-
-def outdate(db: Connection, key: int, which: str = f" AND edition = {EDITION}") -> None:
-    """Note that what the indexes hold of a revision is out of date."""
-    db.execute(f"INSERT INTO garbage SELECT 'passage', id {_PASSAGES}{which} {_ONCE}", (key,))
-    db.execute(f"INSERT INTO garbage VALUES ('article', ?) {_ONCE}", (key,))
-
-
-def unindex(db: Connection, key: int) -> None:
-    """Take a revision's passages away, and note what the indexes must forget."""
-    outdate(db, key, "")
-    db.execute(f"DELETE {_PASSAGES}", (key,))
-
-
-def drop_revision(db: Connection, key: int) -> None:
-    """Forget a revision; it will never be opened again."""
-    unindex(db, key)
-    db.execute("DELETE FROM articles WHERE key = ?", (key,))
 
 
 def _drop_article(db: Connection, article_id: str) -> None:

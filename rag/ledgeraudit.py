@@ -8,19 +8,10 @@ from itertools import chain, groupby
 from pathlib import Path
 from typing import Any, cast
 
-from rag.database import SET_META, marks, parts
+from rag.database import EDITION, SET_META, marks, parts
 from rag.indexes import edition_folder
-from rag.ledger import (
-    ARTICLE_COLUMNS,
-    BUMP,
-    EDITION,
-    Ledger,
-    add_passages,
-    article_of,
-    retire,
-    unindex,
-)
-from rag.revisions import STOOD
+from rag.ledger import ARTICLE_COLUMNS, BUMP, Ledger, add_passages, article_of
+from rag.revisions import STOOD, retire, unindex
 from rag.rows import HeldRow, PassageSpan, Staged
 from rag.types import Article, Span
 

@@ -10,7 +10,7 @@ from datetime import date
 from pathlib import Path
 from typing import cast
 
-from rag.database import ADDED, INDEXED, SCHEMA
+from rag.database import ADDED, INDEXES, SCHEMA
 from rag.errors import ArchiveError
 from rag.revisions import date_earlier_ones
 
@@ -29,10 +29,9 @@ class LedgerFile:
                 path, timeout=_BUSY_SECONDS, check_same_thread=False, isolation_level=None
             )
             self._db.execute("PRAGMA journal_mode = WAL")
-            # What has been reported as stored is on the disk, even when the power fails.
-            self._db.execute("PRAGMA synchronous = FULL")
             self._db.executescript(SCHEMA)
             self._migrate()
+            self._db.executescript(INDEXES)
         except sqlite3.Error as error:
             raise ArchiveError(f"{path} cannot be opened as an archive: {error}") from error
 
@@ -46,8 +45,6 @@ class LedgerFile:
             if ("articles", "valid_from") in (added[:2] for added in missing):
                 date_earlier_ones(self._db, date.today())
             self._db.execute("COMMIT")
-        for index in INDEXED:
-            self._db.execute(index)
 
     def _missing(self) -> list[tuple[str, str, str]]:
         has = "SELECT 1 FROM pragma_table_info(?) WHERE name = ?"
@@ -59,10 +56,15 @@ class LedgerFile:
             self._db.close()
 
     @contextmanager
-    def transaction(self) -> Iterator[sqlite3.Connection]:
-        """All of the block or nothing."""
+    def transaction(self, *, durable: bool = True) -> Iterator[sqlite3.Connection]:
+        """All of the block or nothing.
+
+        One that is not `durable` does not wait for the disk: when the power fails before the next
+        one that is, it may not have happened.
+        """
         with self._lock:
             try:
+                self._db.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
                 self._db.execute("BEGIN IMMEDIATE")
                 yield self._db
                 self._db.execute("COMMIT")

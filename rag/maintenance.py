@@ -15,6 +15,7 @@ from rag import export as exporting
 from rag.agreement import Mended
 from rag.backup import BackupReport
 from rag.databases import holds_archive
+from rag.databaseurl import from_environment
 from rag.errors import ArchiveError
 from rag.lock import Waiting, WriteLock
 from rag.models import Embedder, SentenceTransformerEmbedder
@@ -26,7 +27,7 @@ MakeEmbedder = Callable[[str], Embedder]
 
 @contextmanager
 def _opened(folder: Path, database: str = "", *, adopt: bool = False) -> Iterator[Store]:
-    if not holds_archive(folder) and not (adopt and database):
+    if not holds_archive(folder) and not (adopt and (database or from_environment())):
         raise ArchiveError(f"there is no archive in {folder}")
     store = Store(folder, database=database, adopt=adopt)
     try:

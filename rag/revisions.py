@@ -1,10 +1,10 @@
-"""When each revision of an article stood, as days: what a question of an earlier day may see.
+"""When each revision of an article stood, as days, and how it ends.
 
 A revision stands from `valid_from` to the day before `valid_to`, both proleptic ordinals. The first
 one stands from 0, so that its publication decides; a later one from the day of its modification,
 where that is known, and else from the day of its ingestion. The newest has no end. A superseded
 revision keeps its passages, and its places in the indexes, as long as there is a day on which it
-stood.
+stood: that is what a question of an earlier day sees.
 """
 
 from __future__ import annotations
@@ -12,10 +12,13 @@ from __future__ import annotations
 from datetime import date, datetime
 from itertools import groupby, pairwise
 
-from rag.database import FOREVER, SET_META, UNFINISHED, Connection
+from rag.database import EDITION, FOREVER, SET_META, UNFINISHED, Connection
 
 STOOD = "(a.state != 'old' OR a.valid_from < a.valid_to)"
 """Whether a revision `a` can be found: now, soon, or as of some day."""
+_PASSAGES = (
+    "FROM passages WHERE (article_id, revision) = (SELECT id, revision FROM articles WHERE key = ?)"
+)
 
 
 def valid_from(db: Connection, article_id: str, modified: date | None, ingested: datetime) -> int:
@@ -42,7 +45,37 @@ def _later(before: str | None, moment: str | None, ingested: int) -> int:
     return min(date.fromisoformat(moment[:10]).toordinal(), ingested)
 
 
-def end(db: Connection, article_id: str, day: int, but: int) -> list[tuple[int, bool]]:
+def retire(db: Connection, article_id: str, by: int) -> None:
+    """An article's revisions, all but the one that supersedes them, become old."""
+    (day,) = db.execute("SELECT valid_from FROM articles WHERE key = ?", (by,)).fetchone()
+    for key, stood in _end(db, article_id, day, but=by):
+        if stood:
+            outdate(db, key)
+        else:
+            unindex(db, key)
+        db.execute("UPDATE articles SET state = 'old' WHERE key = ?", (key,))
+
+
+def outdate(db: Connection, key: int, which: str = f" AND edition = {EDITION}") -> None:
+    """Note that what the indexes hold of a revision is out of date."""
+    passages = f"SELECT 'passage', id {_PASSAGES}{which}"
+    db.execute(f"INSERT INTO garbage {passages} ON CONFLICT DO NOTHING", (key,))
+    db.execute("INSERT INTO garbage VALUES ('article', ?) ON CONFLICT DO NOTHING", (key,))
+
+
+def unindex(db: Connection, key: int) -> None:
+    """Take a revision's passages away, and note what the indexes must forget."""
+    outdate(db, key, "")
+    db.execute(f"DELETE {_PASSAGES}", (key,))
+
+
+def drop_revision(db: Connection, key: int) -> None:
+    """Forget a revision; it will never be opened again."""
+    unindex(db, key)
+    db.execute("DELETE FROM articles WHERE key = ?", (key,))
+
+
+def _end(db: Connection, article_id: str, day: int, but: int) -> list[tuple[int, bool]]:
     """End all published revisions of an article, all `but` one, on the day before `day`.
 
     Returns those that were current or have lost days: their keys, and whether a day is left.

@@ -15,6 +15,7 @@ from pathlib import Path, PurePath, PurePosixPath
 from urllib.parse import urlsplit
 
 from rag import documents, formats, packed
+from rag.database import LONGEST_KEY
 from rag.dates import parse_date, parse_time
 from rag.errors import SourceError
 from rag.fetch import Page
@@ -274,6 +275,8 @@ def _article(fields: Mapping[str, object], place: str, file: str) -> Article:
     # Outlets number their articles alike, so an id alone would let one overwrite another's.
     key = f"{source or file}\n{explicit}" if explicit else f"{title}\n{text}"
     exported = _one_line(_string(fields, place, "newsrag_id"))  # what `newsrag export` writes
+    if exported and len(exported) > LONGEST_KEY:
+        raise SourceError(place, f"newsrag_id has over {LONGEST_KEY} characters")
     return Article(
         id=exported or article_id(url, key),
         title=title,

@@ -127,8 +127,8 @@ class Store:
         meta = self.ledger.meta()
         if MOVED in meta:
             raise ArchiveError(
-                f"the articles of {self.folder} have moved to PostgreSQL; try again, "
-                "and if their moving was interrupted: newsrag move"
+                f"the articles of {self.folder} have moved to PostgreSQL: start anew; "
+                "if their moving was interrupted: newsrag move"
             )
         return meta
 

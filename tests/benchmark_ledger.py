@@ -22,6 +22,7 @@ from postgres import MISSING, PASSWORD, PostgresServer, programs
 from rag.databases import open_database
 from rag.ledger import Ledger
 from rag.passages import split_passages
+from rag.postgres import PostgresDatabase
 
 RUNS = 200
 WANTED = 400
@@ -53,6 +54,9 @@ def milliseconds(call: Callable[[], object]) -> float:
 
 def measure(ledger: Ledger, articles: int) -> dict[str, float]:
     rate = fill(ledger, articles)
+    if isinstance(ledger.database, PostgresDatabase):
+        with ledger.transaction() as db:
+            db.execute("ANALYZE")  # the server does so by itself within a minute or two
     last = ledger.database.last_number("passages")
     chance = random.Random(0)
     ids = chance.sample(range(1, last + 1), min(WANTED, last))

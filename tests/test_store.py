@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import subprocess
 import sys
 from datetime import date
@@ -294,6 +295,8 @@ def test_an_article_without_text_is_a_failure(
 ) -> None:
     with make_archive(tmp_path / "archive", embedder) as archive:
         assert archive.ingest(article(1, " \n ")).failures[0].reason == "has no id or no text"
+        long = dataclasses.replace(article(2, "Text."), id="x" * 501)
+        assert archive.ingest(long).failures[0].reason == "its id has over 500 characters"
         assert archive.status().articles == 0
 
 
