@@ -25,6 +25,7 @@ from rag.errors import (
 )
 from rag.reports import ArchiveStatus, DayCount, Failure, IngestReport
 from rag.settings import Settings, load_settings
+from rag.timeline import Timeline, TimelineEntry
 from rag.types import (
     Answer,
     Article,
@@ -75,6 +76,8 @@ __all__ = [
     "SettingsError",
     "Short",
     "SourceError",
+    "Timeline",
+    "TimelineEntry",
     "Trace",
     "Waiting",
     "fit_calibration",

@@ -244,6 +244,11 @@ def _fold(found: Sequence[Found], k: int) -> list[Found]:
     return kept
 
 
+def near_copies(one: str, other: str) -> bool:
+    """Whether two texts say the same in nearly the same words."""
+    return _overlap(_shingles(one), _shingles(other)) >= _COPY_OVERLAP
+
+
 def _shingles(text: str) -> frozenset[tuple[str, ...]]:
     words = _WORD.findall(text.lower())
     runs = [words[n:] for n in range(_SHINGLE)]

@@ -20,7 +20,7 @@ PUBLIC = [
     "RankedPassage", "Sentence", "Settings", "SettingsError",
     "Short", "SourceError", "Trace", "Asked", "Conversation", "ConversationError",
     "ConversationNotFoundError", "ConversationSummary", "Conversations", "Exchange", "Feedback",
-    "DayCount", "Waiting", "fit_calibration", "load_settings",
+    "DayCount", "Waiting", "fit_calibration", "load_settings", "Timeline", "TimelineEntry",
 ]  # fmt: skip
 
 LAYERS = [
@@ -45,11 +45,11 @@ LAYERS = [
     {"ingest", "retrieve", "overview"},
     {"evidence"},
     {"answer", "abstain", "short"},
-    {"verify"},
+    {"verify", "timeline"},
     {"inquiry"},
     {"archive", "llamaindex"},
-    {"progress", "printing", "watch"},
-    {"commands_maintenance", "commands_watch"},
+    {"progress", "printing", "watch", "options"},
+    {"commands_maintenance", "commands_timeline", "commands_watch"},
     {"cli"},
 ]
 """Each module imports from lower layers, or from its own where one line says so below."""
