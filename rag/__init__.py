@@ -23,6 +23,7 @@ from rag.errors import (
     SettingsError,
     SourceError,
 )
+from rag.looked import Looked, Meant
 from rag.reports import ArchiveStatus, DayCount, Failure, IngestReport
 from rag.settings import Settings, load_settings
 from rag.timeline import Timeline, TimelineEntry
@@ -33,7 +34,6 @@ from rag.types import (
     Citation,
     Event,
     Evidence,
-    Looked,
     RankedPassage,
     Sentence,
     Short,
@@ -68,6 +68,7 @@ __all__ = [
     "IngestReport",
     "LLMError",
     "Looked",
+    "Meant",
     "ModelError",
     "NewsragError",
     "RankedPassage",

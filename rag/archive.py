@@ -26,6 +26,7 @@ from rag.retrieve import Scope, nearest, search
 from rag.settings import Settings, load_settings
 from rag.store import Store
 from rag.timeline import Timeline, timeline
+from rag.times import hull, meant
 from rag.turnstile import Turnstile, usable_cores
 from rag.types import Answer, Article, Event, History, RankedPassage
 from rag.words import Filters
@@ -200,8 +201,9 @@ class Archive:
         day from which an article's age is counted; `since` and `until` are inclusive. `source` is
         an outlet or several.
         """
-        scope = Scope(as_of or date.today(), since, until, source)
         question = storable(question)
+        today = as_of or date.today()
+        scope = Scope(today, since, until, source, hull(meant(question, today)))
         vector = self._encoder().encode([question])[0]
         found = search(self._store, self.settings, self._reader, question, vector, k, scope)
         return [one.passage for one in found]

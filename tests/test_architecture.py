@@ -21,15 +21,17 @@ PUBLIC = [
     "Short", "SourceError", "Trace", "Asked", "Conversation", "ConversationError",
     "ConversationNotFoundError", "ConversationSummary", "Conversations", "Exchange", "Feedback",
     "DayCount", "Waiting", "fit_calibration", "load_settings", "Timeline", "TimelineEntry",
+    "Meant",
 ]  # fmt: skip
 
 LAYERS = [
+    {"looked"},
     {"types", "errors", "reports"},
     {"settings", "dates", "files", "serial", "conversationfile", "fetch", "turnstile"},
     {"lock"},
     {"feeds", "polite"},
     {"models", "passages", "textfiles", "words", "examples", "encoder", "quantities"},
-    {"reader", "tokens", "conversations", "rows", "revisions"},
+    {"reader", "tokens", "conversations", "rows", "revisions", "times"},
     {"wording", "feedback"},
     {"claims"},
     {"support"},
