@@ -23,8 +23,10 @@ from rag.errors import (
     SettingsError,
     SourceError,
 )
+from rag.looked import Looked, Meant
 from rag.reports import ArchiveStatus, DayCount, Failure, IngestReport
 from rag.settings import Settings, load_settings
+from rag.timeline import Timeline, TimelineEntry
 from rag.types import (
     Answer,
     Article,
@@ -32,7 +34,6 @@ from rag.types import (
     Citation,
     Event,
     Evidence,
-    Looked,
     RankedPassage,
     Sentence,
     Short,
@@ -67,6 +68,7 @@ __all__ = [
     "IngestReport",
     "LLMError",
     "Looked",
+    "Meant",
     "ModelError",
     "NewsragError",
     "RankedPassage",
@@ -75,6 +77,8 @@ __all__ = [
     "SettingsError",
     "Short",
     "SourceError",
+    "Timeline",
+    "TimelineEntry",
     "Trace",
     "Waiting",
     "fit_calibration",

@@ -26,6 +26,8 @@ from rag.reports import ArchiveStatus, DayCount, IngestReport
 from rag.retrieve import Scope, nearest, search
 from rag.settings import Settings, load_settings
 from rag.store import Store
+from rag.timeline import Timeline, timeline
+from rag.times import hull, meant
 from rag.turnstile import Turnstile, usable_cores
 from rag.types import Answer, Article, Event, History, RankedPassage
 from rag.words import Filters
@@ -201,8 +203,9 @@ class Archive:
         day from which an article's age is counted; `since` and `until` are inclusive. `source` is
         an outlet or several.
         """
-        scope = Scope(as_of or date.today(), since, until, source)
         question = storable(question)
+        today = as_of or date.today()
+        scope = Scope(today, since, until, source, hull(meant(question, today)))
         vector = self._encoder().encode([question])[0]
         found = search(self._store, self.settings, self._reader, question, vector, k, scope)
         return [one.passage for one in found]
@@ -266,6 +269,22 @@ class Archive:
         said = [(storable(before), storable(answer)) for before, answer in history]
         understood = storable(query or "").strip()
         yield from inquire(self._tools(), storable(question), said, scope, wording, understood)
+
+    def timeline(
+        self,
+        topic: str,
+        as_of: date | None = None,
+        since: date | None = None,
+        until: date | None = None,
+        source: Outlets = None,
+    ) -> Timeline:
+        """A topic's days in their order, each with the sentence that says most, cited.
+
+        The other arguments are those of `search`.
+        """
+        scope = Scope(as_of or date.today(), since, until, source)
+        topic = storable(topic).strip()
+        return timeline(self._store, self.settings, self._encoder(), topic, scope)
 
     def supports(self, claim: str, evidence: str) -> float:
         """The probability, in 0..1, that the evidence supports the claim; both are plain text."""

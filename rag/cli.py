@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,10 +10,11 @@ import typer
 from rich.console import Console
 from typer.core import TyperGroup
 
-from rag.commands_maintenance import DEFAULT_ARCHIVE, ArchiveOption, DatabaseOption
 from rag.commands_maintenance import app as maintenance
+from rag.commands_timeline import app as telling
 from rag.commands_watch import app as watching
 from rag.errors import NewsragError, SettingsError
+from rag.options import DEFAULT_ARCHIVE, ArchiveOption, DatabaseOption, JsonOption, day
 from rag.printing import AnswerPrinter, console, errors, plain, summary
 
 if TYPE_CHECKING:
@@ -40,7 +40,6 @@ app = typer.Typer(
     help="Ask a news archive; every sentence of an answer carries the passage that supports it.",
 )
 
-JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 NoLlmOption = Annotated[
     bool, typer.Option("--no-llm", help="Quote the evidence; call no language model.")
 ]
@@ -159,7 +158,7 @@ def ask(
     """Answer a question with cited passages, or say that the archive does not know."""
     from rag.types import Answer, Sentence
 
-    days = (_day("--as-of", as_of), _day("--since", since), _day("--until", until))
+    days = (day("--as-of", as_of), day("--since", since), day("--until", until))
     with _open(archive, model=model, model_name=model_name) as opened:
         printer = AnswerPrinter(console())
         for event in opened.stream(question, (), *days, source, wording=not no_llm):
@@ -380,19 +379,9 @@ def _open(folder: Path, create: bool = False, **flags: str | None) -> Archive:
     return Archive.open(folder, load_settings(None, **flags), create=create)
 
 
-def _day(option: str, value: str | None) -> date | None:
-    if value is None:
-        return None
-    from rag.sources import parse_date
-
-    day = parse_date(value)
-    if day is None:
-        raise SettingsError(f"{option} {value} is not a full date; write it as YYYY-MM-DD")
-    return day
-
-
 app.add_typer(maintenance)
 app.add_typer(watching)
+app.add_typer(telling)
 
 if __name__ == "__main__":
     app()

@@ -7,16 +7,10 @@ from typing import Annotated
 
 import typer
 
+from rag.options import DEFAULT_ARCHIVE, ArchiveOption, DatabaseOption
 from rag.printing import console, errors, plain
 
 app = typer.Typer()
-
-ArchiveOption = Annotated[Path, typer.Option("--archive", help="The archive's folder.")]
-DatabaseOption = Annotated[
-    str | None,
-    typer.Option("--database", metavar="URL", help="The archive's PostgreSQL database."),
-]
-DEFAULT_ARCHIVE = Path("archive")
 
 
 def _url(database: str | None) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rag.commands_maintenance import DatabaseOption
+from rag.options import DEFAULT_ARCHIVE, ArchiveOption, DatabaseOption
 from rag.printing import console, errors, plain, summary
 
 if TYPE_CHECKING:
@@ -19,9 +19,7 @@ app = typer.Typer()
 @app.command()
 def watch(
     folder: Annotated[Path, typer.Argument(help="The folder to watch.")],
-    archive: Annotated[Path, typer.Option("--archive", help="The archive's folder.")] = Path(
-        "archive"
-    ),
+    archive: ArchiveOption = DEFAULT_ARCHIVE,
     database: DatabaseOption = None,
 ) -> None:
     """Ingest a folder, and then what appears in it, until Ctrl-C."""

@@ -10,18 +10,20 @@ import re
 import time
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from rag import abstain, short, verify
 from rag import answer as writing
 from rag.abstain import Calibration
 from rag.errors import LLMError
 from rag.evidence import EvidenceSentence, select
+from rag.looked import Looked, Meant
 from rag.models import LLM, Embedder
 from rag.reader import Reader
 from rag.retrieve import Found, Scope, Window, condense, search
 from rag.settings import Settings
 from rag.store import Store
+from rag.times import days_meant, hull, meant
 from rag.turnstile import Turnstile
 from rag.types import (
     Answer,
@@ -29,7 +31,6 @@ from rag.types import (
     Event,
     Evidence,
     History,
-    Looked,
     Outcome,
     RankedPassage,
     Sentence,
@@ -106,6 +107,8 @@ def inquire(
     """
     run = _Run(tools, wording)
     query = query or condense(question, history)
+    times = meant(query, scope.as_of)
+    scope = replace(scope, near=hull(times))
     with tools.looking.place() as place:
         place.stand()
         looked = [run.look(asked, alone, scope) for asked, alone in parts(query)]
@@ -117,7 +120,7 @@ def inquire(
                 yield from place.wait()
                 yield from run.word(part)
             run.settle(part)
-    yield run.answer(question, query, looked, passages, scope)
+    yield run.answer(question, query, looked, passages, scope, times)
 
 
 @dataclass(slots=True)
@@ -319,6 +322,7 @@ class _Run:
         looked: Sequence[_Part],
         passages: tuple[RankedPassage, ...],
         scope: Scope,
+        times: tuple[Meant, ...],
     ) -> Answer:
         """All parts together."""
         answered = [part for part in looked if part.shown]
@@ -328,16 +332,18 @@ class _Run:
         missing = tuple(dict.fromkeys(word for part in open_parts for word in part.missing))
         status: Status = "answered" if answered else "abstained"
         left = " ".join(part.asked for part in open_parts) if answered else ""
+        sentences = tuple(sentence for part in answered for sentence in part.shown)
         return Answer(
             question,
             status,
-            tuple(sentence for part in answered for sentence in part.shown),
+            sentences,
             passages,
             self._trace(query, decisive),
             short=looked[0].short if len(looked) == 1 else None,
             probability=decisive.probability,
             missing=left,
-            looked=Looked(query, missing, count, first, last),
+            looked=Looked(query, missing, count, first, last, times),
+            remarks=tuple(_remarks(sentences, times)) if answered else (),
         )
 
     def _trace(self, query: str, part: _Part) -> Trace:
@@ -357,6 +363,15 @@ class _Run:
             checks=tuple(self._checks),
             signals=part.signals,
         )
+
+
+def _remarks(sentences: Sequence[Sentence], times: Sequence[Meant]) -> Iterator[str]:
+    """Which days the question means, and which ones the quotes that are shown."""
+    yield from (f"“{one.text}” was taken as {one.days}." for one in times)
+    citations = dict.fromkeys(c for sentence in sentences for c in sentence.citations)
+    for number, citation in enumerate(citations, 1):
+        for one in days_meant(citation.quote, citation.article.published):
+            yield f"“{one.text}” in [{number}] is {one.days}."
 
 
 def _interleaved(found: Sequence[Sequence[Found]]) -> tuple[RankedPassage, ...]:

@@ -51,6 +51,8 @@ class AnswerPrinter:
             self.sentence(sentence)
         if answer.missing:
             self._console.print(plain(f"Not in the archive: {answer.missing}"), style="italic")
+        for remark in answer.remarks:
+            self._console.print(plain(remark), style="italic")
         self._console.print()
         for citation, number in self._numbers.items():
             heading = plain(f"[{number}] {byline(citation.article)} ({citation.article.id})")

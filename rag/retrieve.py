@@ -28,6 +28,12 @@ READ_ARTICLES = 10
 READ_PASSAGES = 3
 """How many articles, and how many passages of each, are read together with the question."""
 
+_SHORTEST = 3
+"""Days over which the preference for the days of a question decays at the least."""
+
+_LATE = 1
+"""Days after which most articles on an event are there."""
+
 _GRACE = timedelta(days=1)
 """An article dated one day after `as_of` may have been published on that day elsewhere."""
 
@@ -38,12 +44,17 @@ _WORD = re.compile(r"\w+")
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """Which articles may answer, and from which day their age is counted."""
+    """Which articles may answer, and from which day their age is counted.
+
+    With `near`, a first and a last day that the question names, their distance from those counts in
+    place of their age.
+    """
 
     as_of: date
     since: date | None = None
     until: date | None = None
     source: str | Sequence[str] | None = None
+    near: tuple[date, date] | None = None
 
     @property
     def filters(self) -> Filters:
@@ -119,7 +130,7 @@ def search(
     indexes decide alone.
     """
     candidates = store.search(query, vector, max(CANDIDATES, k), scope.filters)
-    ranked = rank(candidates, settings, scope.as_of)
+    ranked = rank(candidates, settings, scope.as_of, scope.near)
     windows = _read(store, reader, query, pool(ranked)) if reader else {}
     found = []
     for candidate, score in ranked:
@@ -144,13 +155,20 @@ def nearest(store: Store, vector: Vector, k: int) -> list[RankedPassage]:
 
 
 def rank(
-    candidates: Sequence[Candidate], settings: Settings, as_of: date
+    candidates: Sequence[Candidate],
+    settings: Settings,
+    as_of: date,
+    near: tuple[date, date] | None = None,
 ) -> list[tuple[Candidate, float]]:
     """Candidates with their mixed score, best first.
 
     The score is the weighted sum of cosine similarity, BM25 of the passage and BM25 of its article,
-    each over its largest value here, and of exp(-age / recency_days).
+    each over its largest value here, and of exp(-age / recency_days); with `near`, of
+    exp(-distance / decay), which decays faster for a shorter time.
     """
+    days, decay = near or (as_of, as_of), settings.recency_days
+    if near:  # the shorter the time that is named, the less is a day beside it what is meant
+        decay = min(decay, float(max((near[1] - near[0]).days, _SHORTEST)))
     top_dense = max((c.dense for c in candidates), default=0.0) or 1.0
     top_lexical = max((c.lexical for c in candidates), default=0.0) or 1.0
     top_article = max((c.article for c in candidates), default=0.0) or 1.0
@@ -160,7 +178,7 @@ def rank(
             settings.dense_weight * max(candidate.dense, 0.0) / top_dense
             + settings.lexical_weight * candidate.lexical / top_lexical
             + settings.article_weight * candidate.article / top_article
-            + settings.recency_weight * recency(candidate.row.day, as_of, settings.recency_days)
+            + settings.recency_weight * recency(candidate.row.day, days, decay)
         )
 
     scored = [(candidate, score(candidate)) for candidate in candidates]
@@ -210,9 +228,13 @@ def rerank(found: Sequence[Found], settings: Settings) -> list[Found]:
     return sorted(scored, key=lambda one: -one.passage.score)
 
 
-def recency(day: int, as_of: date, decay_days: float) -> float:
-    """exp(-age / decay_days) of an article dated `day`, an ordinal; 0 for an undated one."""
-    return math.exp(-max(as_of.toordinal() - day, 0) / decay_days) if day else 0.0
+def recency(day: int, near: tuple[date, date], decay_days: float) -> float:
+    """exp(-distance / decay_days) of an article dated `day`, an ordinal; 0 for an undated one.
+
+    The distance is 0 from the first to a day after the last of the days: news comes a day late.
+    """
+    first, last = (bound.toordinal() for bound in near)
+    return math.exp(-max(first - day, day - last - _LATE, 0) / decay_days) if day else 0.0
 
 
 def _fold(found: Sequence[Found], k: int) -> list[Found]:
@@ -242,6 +264,11 @@ def _fold(found: Sequence[Found], k: int) -> list[Found]:
             kept.append(one)
             shingles.append(mine)
     return kept
+
+
+def near_copies(one: str, other: str) -> bool:
+    """Whether two texts say the same in nearly the same words."""
+    return _overlap(_shingles(one), _shingles(other)) >= _COPY_OVERLAP
 
 
 def _shingles(text: str) -> frozenset[tuple[str, ...]]:

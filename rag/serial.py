@@ -12,12 +12,12 @@ from datetime import date
 from typing import Any
 
 from rag.errors import ArticleNotFoundError
+from rag.looked import Looked, Meant
 from rag.types import (
     Answer,
     Article,
     Check,
     Citation,
-    Looked,
     RankedPassage,
     Sentence,
     Short,
@@ -49,6 +49,7 @@ def answer_from_dict(values: Values, article: FindArticle) -> Answer:
         probability=values["probability"],
         missing=values["missing"],
         looked=looked and _looked(looked),
+        remarks=tuple(values.get("remarks", ())),
     )
 
 
@@ -97,4 +98,9 @@ def _looked(values: Values) -> Looked:
     first, last = (
         date.fromisoformat(values[name]) if values[name] else None for name in ("first", "last")
     )
-    return Looked(values["query"], tuple(values["missing"]), values["articles"], first, last)
+    meant = tuple(
+        Meant(one["text"], date.fromisoformat(one["first"]), date.fromisoformat(one["last"]))
+        for one in values.get("meant", ())
+    )
+    missing = tuple(values["missing"])
+    return Looked(values["query"], missing, values["articles"], first, last, meant)

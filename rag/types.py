@@ -11,6 +11,8 @@ from datetime import date, datetime
 from textwrap import shorten
 from typing import Any, Literal
 
+from rag.looked import Looked
+
 Status = Literal["answered", "abstained"]
 
 Outcome = Literal["kept", "rewritten", "quoted", "dropped"]
@@ -241,46 +243,13 @@ class Short:
 
 
 @dataclass(frozen=True, slots=True)
-class Looked:
-    """What was looked for, and where: what a refusal tells the reader.
-
-    `missing` are words of the question that none of the evidence has. `first` and `last` are the
-    days of the oldest and the newest article that could have answered, None where none is dated.
-    """
-
-    query: str
-    missing: tuple[str, ...] = ()
-    articles: int = 0
-    first: date | None = None
-    last: date | None = None
-
-    @property
-    def lines(self) -> tuple[str, ...]:
-        """For the reader: what was looked for, what nothing mentions, which days were searched."""
-        absent = (f"Nothing found mentions: {', '.join(self.missing)}",) if self.missing else ()
-        count = f"{self.articles:,} article{'' if self.articles == 1 else 's'}"
-        days = [f"{day.day} {day:%B %Y}" for day in dict.fromkeys((self.first, self.last)) if day]
-        period = f" {'from' if len(days) > 1 else 'of'} {' to '.join(days)}" if days else ""
-        return (f"Looked for: {self.query}", *absent, f"Searched {count}{period}.")
-
-    def to_dict(self) -> dict[str, Any]:
-        """What was looked for, as JSON values."""
-        return {
-            "query": self.query,
-            "missing": list(self.missing),
-            "articles": self.articles,
-            "first": self.first.isoformat() if self.first else None,
-            "last": self.last.isoformat() if self.last else None,
-        }
-
-
-@dataclass(frozen=True, slots=True)
 class Answer:
     """Checked sentences with their citations, or an abstention with the closest passages.
 
     `short` is the phrase that was asked for, where one was. `probability` is the calibrated
     probability that the archive answers the question. `missing` says in one sentence which part of
-    the question the answer leaves open, and is empty where none is known.
+    the question the answer leaves open, and is empty where none is known. `remarks` are sentences
+    for the reader: which days the question and the quotes mean.
     """
 
     question: str
@@ -292,6 +261,7 @@ class Answer:
     probability: float | None = None
     missing: str = ""
     looked: Looked | None = None
+    remarks: tuple[str, ...] = ()
 
     @property
     def text(self) -> str:
@@ -321,6 +291,7 @@ class Answer:
             "short": self.short.to_dict() if self.short else None,
             "missing": self.missing,
             "looked": self.looked.to_dict() if self.looked else None,
+            "remarks": list(self.remarks),
             "sentences": [sentence.to_dict() for sentence in self.sentences],
             "passages": [passage.to_dict() for passage in self.passages],
             "trace": self.trace.to_dict(),
@@ -338,7 +309,7 @@ class Answer:
         )
         missing = [f"Not in the archive: {self.missing}"] if self.missing else []
         sources = [f"[{n}] {byline(c.article)}\n    {c.quote}" for c, n in numbers.items()]
-        return "\n".join([*short, body, *missing, "", *sources])
+        return "\n".join([*short, body, *missing, *self.remarks, "", *sources])
 
     def _refusal(self) -> Iterator[str]:
         yield "The archive does not say."

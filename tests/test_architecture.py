@@ -20,17 +20,19 @@ PUBLIC = [
     "RankedPassage", "Sentence", "Settings", "SettingsError",
     "Short", "SourceError", "Trace", "Asked", "Conversation", "ConversationError",
     "ConversationNotFoundError", "ConversationSummary", "Conversations", "Exchange", "Feedback",
-    "DayCount", "Waiting", "fit_calibration", "load_settings",
+    "DayCount", "Waiting", "fit_calibration", "load_settings", "Timeline", "TimelineEntry",
+    "Meant",
 ]  # fmt: skip
 
 LAYERS = [
+    {"looked"},
     {"types", "errors", "reports"},
     {"databaseurl", "database"},
     {"settings", "dates", "files", "serial", "conversationfile", "fetch", "turnstile"},
     {"lock"},
     {"feeds", "polite"},
     {"models", "passages", "textfiles", "words", "examples", "encoder", "quantities"},
-    {"reader", "tokens", "conversations", "rows", "revisions"},
+    {"reader", "tokens", "conversations", "rows", "revisions", "times"},
     {"wording", "feedback"},
     {"claims"},
     {"support"},
@@ -48,12 +50,11 @@ LAYERS = [
     {"ingest", "retrieve", "overview"},
     {"evidence"},
     {"answer", "abstain", "short"},
-    {"verify"},
+    {"verify", "timeline"},
     {"inquiry"},
     {"archive", "llamaindex"},
-    {"progress", "printing", "watch"},
-    {"commands_maintenance"},
-    {"commands_watch"},
+    {"progress", "printing", "watch", "options"},
+    {"commands_maintenance", "commands_timeline", "commands_watch"},
     {"cli"},
 ]
 """Each module imports from lower layers, or from its own where one line says so below."""

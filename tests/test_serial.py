@@ -20,6 +20,7 @@ from rag import (
     Check,
     Citation,
     Looked,
+    Meant,
     RankedPassage,
     Sentence,
     Short,
@@ -46,7 +47,11 @@ FULL = Answer(
     short=Short("3 a.m.", BEGAN),
     probability=0.8765,
     missing="why it began.",
-    looked=Looked("When?", ("lit",), 2, date(2024, 1, 2), date(2024, 3, 1)),
+    looked=Looked(
+        "When?", ("lit",), 2, date(2024, 1, 2), date(2024, 3, 1),
+        (Meant("in March", date(2024, 3, 1), date(2024, 3, 31)),),
+    ),
+    remarks=("“in March” was taken as 1 March 2024 to 31 March 2024.",),
 )  # fmt: skip
 
 
@@ -77,7 +82,7 @@ def _dataclasses(value: object) -> list[Any]:
 def test_no_field_is_forgotten() -> None:
     """Each field of the answer below has another value than its default, also in a new field."""
     found = _dataclasses(FULL)
-    kinds = {Answer, Sentence, Citation, RankedPassage, Trace, Check, Short, Looked}
+    kinds = {Answer, Sentence, Citation, RankedPassage, Trace, Check, Short, Looked, Meant}
     assert {type(value) for value in found} == kinds
     for value in found:
         for field in dataclasses.fields(value):

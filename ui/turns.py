@@ -249,9 +249,10 @@ def _short(short: Short, numbers: Mapping[Citation, int]) -> str:
 
 
 def _foot(answer: Answer, probable: bool) -> str:
-    """What is missing, what went wrong on the way, and how probable the answer is."""
+    """What is missing, which days are meant, what went wrong, and how probable the answer is."""
     missing = f"Not in the archive: {text(answer.missing)}"
-    notes = "".join(f'<p class="nr-hint nr-note">{text(note)}</p>' for note in answer.trace.notes)
+    told = (*answer.remarks, *answer.trace.notes)
+    notes = "".join(f'<p class="nr-hint nr-note">{text(note)}</p>' for note in told)
     return (
         (f'<p class="nr-missing" role="note" dir="auto">{missing}</p>' if answer.missing else "")
         + notes
