@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
+from rag import groups
 from rag import ledgeraudit as audit
 from rag.errors import ArchiveError
 from rag.indexes import ARTICLE_WORDS, VECTORS, WORDS, Indexes, article_entry, entries_of
@@ -61,7 +62,7 @@ def check(store: Store) -> list[str]:
     cover its text, and each passage and article is in each index exactly once, with its day and
     outlet. What the ledger knows to be unfinished (staged, or to be forgotten) is no disagreement.
     """
-    lines = audit.faults(store.ledger)
+    lines = audit.faults(store.ledger) + groups.faults(store.ledger)
     lines += [f"article {article.id}: {why}" for article, why in _miscut(store.ledger)]
     for name in (VECTORS, WORDS, ARTICLE_WORDS):
         try:
@@ -74,6 +75,7 @@ def check(store: Store) -> list[str]:
 def mend(store: Store, embedder: Embedder) -> Mended:
     """Make the ledger sound and the indexes agree with it."""
     mended = Mended(ledger=audit.mend(store.ledger))
+    mended.ledger += groups.mend(store.ledger)
     for article, _ in list(_miscut(store.ledger)):
         spans = split_passages(article.text, store.passage_characters)
         audit.recut(store.ledger, article, spans)

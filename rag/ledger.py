@@ -19,6 +19,7 @@ from datetime import date, datetime
 from typing import Any, cast
 
 from rag.errors import ArticleNotFoundError
+from rag.groups import forget
 from rag.ledgerfile import LedgerFile
 from rag.rows import DayRow, PassageRow, PassageSpan, Staged, StageResult
 from rag.types import Article, Span
@@ -333,6 +334,7 @@ def unindex(db: sqlite3.Connection, key: int) -> None:
 def drop_revision(db: sqlite3.Connection, key: int) -> None:
     """Forget a revision; it will never be opened again."""
     unindex(db, key)
+    forget(db, key)
     db.execute("DELETE FROM articles WHERE key = ?", (key,))
 
 

@@ -35,6 +35,17 @@ CREATE TABLE IF NOT EXISTS replaced (article_id TEXT PRIMARY KEY, by_id TEXT NOT
 CREATE INDEX IF NOT EXISTS replaced_by ON replaced (by_id);
 CREATE TABLE IF NOT EXISTS reindexed (key INTEGER PRIMARY KEY) STRICT;
 """
+# Near-copies (see `rag.groups`): the story of a revision and its length, its bands of a MinHash.
+_COPIES_SCHEMA = """
+CREATE TABLE IF NOT EXISTS copies (
+    key INTEGER PRIMARY KEY, story INTEGER NOT NULL, size INTEGER NOT NULL
+) STRICT;
+CREATE INDEX IF NOT EXISTS copies_story ON copies (story, size);
+CREATE TABLE IF NOT EXISTS copy_bands (
+    band INTEGER NOT NULL, key INTEGER NOT NULL, PRIMARY KEY (band, key)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS copy_bands_key ON copy_bands (key);
+"""
 _ADDED = (
     ("passages", "edition", "INTEGER NOT NULL DEFAULT 0"),
     *(("articles", name, "TEXT") for name in ("author", "language", "section", "modified")),
@@ -55,7 +66,7 @@ class LedgerFile:
             self._db.execute("PRAGMA journal_mode = WAL")
             # What has been reported as stored is on the disk, even when the power fails.
             self._db.execute("PRAGMA synchronous = FULL")
-            self._db.executescript(_SCHEMA)
+            self._db.executescript(_SCHEMA + _COPIES_SCHEMA)
             self._migrate()
         except sqlite3.Error as error:
             raise ArchiveError(f"{path} cannot be opened as an archive: {error}") from error

@@ -15,6 +15,7 @@ from datetime import date
 from math import ceil
 from pathlib import Path
 
+from rag import groups
 from rag.errors import ArchiveError, ArchiveMismatchError, ArticleNotFoundError
 from rag.indexes import Indexes, edition_folder, other_editions
 from rag.ledger import Ledger
@@ -188,6 +189,7 @@ class Store:
         """Put staged passages into the indexes, then make their articles current."""
         self.indexes.add(staged, entries, vectors)
         self.ledger.publish(staged)
+        groups.group(self.ledger, [item.key for item in staged])
         self.collect_garbage()
 
     def delete(self, article_id: str) -> None:
@@ -208,6 +210,7 @@ class Store:
         """Counts, dates, outlets and size on disk."""
         census = Census(self.ledger.days())
         articles, first, last = census.period(Filters())
+        copied, copies = groups.count(self.ledger)
         return ArchiveStatus(
             path=str(self.folder),
             articles=articles,
@@ -219,6 +222,8 @@ class Store:
             sources=census.sources,
             embedding_model=self.ledger.meta()["embedding_model"],
             size_bytes=_size(self.folder),
+            copied=copied,
+            copies=copies,
         )
 
     # -- reading ------------------------------------------------------------------------------
