@@ -8,7 +8,6 @@ texts themselves decide (`is_copy`). A text that changes a fact of another is no
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -32,6 +31,8 @@ _LEAST_SHINGLES = 30
 
 _SHORT_CHANGE = 4
 """A change of at most so many words leaves a sentence what it was, but for a fact in it."""
+_ALIKE = 0.4
+"""Two longer changes that share this part of the words of the smaller one are about one thing."""
 _STEADY = 6
 """Fewer words than these between two changes make them one: a sentence worded anew."""
 
@@ -60,7 +61,7 @@ class Wording:
     @cached_property
     def words(self) -> list[str]:
         """The words as they stand."""
-        return [self.text[start:end] for start, end in self._spans]
+        return _WORD.findall(self.text)
 
     @cached_property
     def lower(self) -> list[str]:
@@ -86,8 +87,8 @@ class Wording:
     @cached_property
     def runs(self) -> list[str]:
         """The shingle that begins at each word that has enough words after it."""
-        lower = self.lower
-        return [" ".join(lower[i : i + _SHINGLE]) for i in range(len(lower) - _SHINGLE + 1)]
+        words = (self.lower[n:] for n in range(_SHINGLE))
+        return [" ".join(run) for run in zip(*words, strict=False)]
 
     @cached_property
     def shingles(self) -> frozenset[str]:
@@ -155,20 +156,13 @@ def is_corrected(a: Wording, b: Wording) -> bool:
         return True
     shared = a.shingles & b.shingles
     ours, theirs = _changes(a, shared), _changes(b, shared)
-    if any(_differ(a, mine, b, other) for mine, other in _aligned(ours, theirs)):
+    if any(
+        _is_aligned(a, around, change, b, place, other) and _differ(a, change, b, other)
+        for around, change in ours.items()
+        for place, other in theirs.items()
+    ):
         return True
     return _negated(a, ours, theirs, b) or _negated(b, theirs, ours, a)
-
-
-def _aligned(
-    ours: dict[_Around, _Range], theirs: dict[_Around, _Range]
-) -> Iterator[tuple[_Range, _Range]]:
-    """The changes of two texts that have the same words before them, or the same after them."""
-    for side in (0, 1):
-        places = {around[side]: change for around, change in theirs.items()}
-        for around, change in ours.items():
-            if around[side] in places:
-                yield change, places[around[side]]
 
 
 _Range = tuple[int, int]
@@ -199,19 +193,29 @@ def _around(words: list[str], first: int, end: int) -> _Around:
     return before, after
 
 
+def _is_aligned(
+    a: Wording, around: _Around, ours: _Range, b: Wording, place: _Around, theirs: _Range
+) -> bool:
+    """Whether two changes stand in one place, or say much in the same words."""
+    if around[0] == place[0] or around[1] == place[1]:
+        return True
+    mine, other = set(a.lower[slice(*ours)]), set(b.lower[slice(*theirs)])
+    least = min(len(mine), len(other))
+    return least > _SHORT_CHANGE and len(mine & other) >= _ALIKE * least
+
+
 def _differ(a: Wording, ours: _Range, b: Wording, theirs: _Range) -> bool:
     """Whether one change states another fact than the other in its place."""
     is_short = max(ours[1] - ours[0], theirs[1] - theirs[0]) <= _SHORT_CHANGE
     mine, other = quantities(a.part(*ours)), quantities(b.part(*theirs))
     for kinds in _COMPARABLE:
-        left = [q for q in mine if q.kind in kinds and _is_alone(q, other, None if is_short else b)]
-        right = [q for q in other if q.kind in kinds and _is_alone(q, mine, None if is_short else a)]
+        is_exact = is_short or "number" not in kinds  # else any text has the same few values
+        left = [q for q in mine if q.kind in kinds and _is_alone(q, other, None if is_exact else b)]
+        right = [q for q in other if q.kind in kinds and _is_alone(q, mine, None if is_exact else a)]
         if left and right:
             return True
-    if not is_short:
-        return False
     names, others = _names(a, ours), _names(b, theirs)
-    return bool(names - others) and bool(others - names)
+    return is_short and bool(names - others) and bool(others - names)
 
 
 def _is_alone(one: Quantity, others: tuple[Quantity, ...], text: Wording | None) -> bool:

@@ -95,7 +95,9 @@ def _story_of(db: sqlite3.Connection, wording: Wording, numbers: Sequence[int]) 
     """The story that a text copies, the one most like it where there are several."""
     likely = db.execute(_CANDIDATES, (dumps(list(numbers)), _LIKELY)).fetchall() if numbers else []
     best, likeness = None, 0.0
-    for story, _ in likely:
+    for story, shared in likely:
+        if shared * 2 < likely[0][1]:
+            break
         lead = Wording(*db.execute(_LEAD, (story,)).fetchone())
         if is_copy(wording, lead) and resemblance(wording, lead) > likeness:
             best, likeness = story, resemblance(wording, lead)

@@ -2,7 +2,7 @@
 
     python tests/near_copies.py --articles 2000 --seed 0
 
-The articles go through a ledger as ingestion puts them there, in mixed order. A pair is found when
+The articles go through a ledger as ingestion puts them there, in the order of arrival. A pair is found when
 both articles are in one group; it is right when one was made as a copy of the other, or both of a
 third.
 """

@@ -307,29 +307,34 @@ NO_COPIES: dict[str, Edit] = {
 
 
 def made_set(size: int, seed: int) -> list[Made]:
-    """So many articles in the order of their arrival, which is no order of families."""
+    """So many articles in the order of their arrival.
+
+    Copies arrive within a day of their original. What corrects or follows a story comes later than
+    the story itself, but among its copies; hundreds of stories are under way at once.
+    """
     chance = random.Random(seed)
-    made: list[Made] = []
+    made: list[tuple[float, Made]] = []
     family = 0
 
-    def add(one: Story, kind: str, *, is_copy: bool = False) -> None:
+    def add(one: Story, kind: str, at: float, *, is_copy: bool = False) -> None:
         nonlocal family
         family += not is_copy
-        made.append(Made(one, family, kind))
+        made.append((at, Made(one, family, kind)))
 
     while len(made) < size:
+        day = chance.uniform(0, 5)
         pattern = chance.random()
         first = story(chance, random.Random(pattern))
-        add(first, "original")
+        add(first, "original", day)
         for kind in chance.sample(sorted(COPIES), chance.choice((0, 1, 1, 2, 3, 5))):
-            add(COPIES[kind](first, chance), kind, is_copy=True)
+            add(COPIES[kind](first, chance), kind, day + chance.random(), is_copy=True)
         for kind in chance.sample(sorted(NO_COPIES), chance.choice((0, 1, 1, 2))):
-            changed = NO_COPIES[kind](first, chance)
-            add(changed, kind)
+            changed, later = NO_COPIES[kind](first, chance), day + chance.random()
+            add(changed, kind, later)
             if chance.random() < 0.3:  # which is copied itself
-                add(with_headline(changed, chance), "changed headline", is_copy=True)
+                copy = with_headline(changed, chance)
+                add(copy, "changed headline", later + chance.random(), is_copy=True)
         if chance.random() < 0.3:
-            add(story(chance, random.Random(pattern)), "another story in the same sentences")
-    made = made[:size]
-    chance.shuffle(made)
-    return made
+            twin = story(chance, random.Random(pattern))
+            add(twin, "another story in the same sentences", chance.uniform(0, 5))
+    return [one for _, one in sorted(made[:size], key=lambda pair: pair[0])]
