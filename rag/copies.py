@@ -211,7 +211,9 @@ def _differ(a: Wording, ours: _Range, b: Wording, theirs: _Range) -> bool:
     for kinds in _COMPARABLE:
         is_exact = is_short or "number" not in kinds  # else any text has the same few values
         left = [q for q in mine if q.kind in kinds and _is_alone(q, other, None if is_exact else b)]
-        right = [q for q in other if q.kind in kinds and _is_alone(q, mine, None if is_exact else a)]
+        right = [
+            q for q in other if q.kind in kinds and _is_alone(q, mine, None if is_exact else a)
+        ]
         if left and right:
             return True
     names, others = _names(a, ours), _names(b, theirs)

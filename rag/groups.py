@@ -131,18 +131,24 @@ def members(ledger: LedgerFile, found: Iterable[int]) -> list[tuple[int, int]]:
 
 def count(ledger: LedgerFile) -> tuple[int, int]:
     """How many stories several articles tell, and how many articles these are."""
-    query = f"SELECT count(*) FROM copies c JOIN articles a ON a.key = c.key WHERE c.story IN ({_SHARED})"
-    (told,) = ledger.rows(f"{query} AND a.state = 'current'")[0]
+    (told,) = ledger.rows(
+        "SELECT count(*) FROM copies c JOIN articles a ON a.key = c.key"
+        f" WHERE a.state = 'current' AND c.story IN ({_SHARED})"
+    )[0]
     (shared,) = ledger.rows(f"SELECT count(*) FROM ({_SHARED}) AS shared")[0]
     return cast(int, shared), cast(int, told)
 
 
 def faults(ledger: LedgerFile) -> list[str]:
     """What is wrong with the groups, one line each; an archive not grouped yet has no faults."""
-    lines = [f"revision {key}: is grouped, but gone" for (key,) in ledger.rows(f"SELECT key {_LOST}")]
+    lines = [
+        f"revision {key}: is grouped, but gone" for (key,) in ledger.rows(f"SELECT key {_LOST}")
+    ]
     if is_begun(ledger):
         rows = ledger.rows(f"SELECT a.id {_UNGROUPED}")
-        lines += [f"article {article_id}: is not compared with its copies" for (article_id,) in rows]
+        lines += [
+            f"article {article_id}: is not compared with its copies" for (article_id,) in rows
+        ]
     return lines
 
 

@@ -2,9 +2,9 @@
 
     python tests/near_copies.py --articles 2000 --seed 0
 
-The articles go through a ledger as ingestion puts them there, in the order of arrival. A pair is found when
-both articles are in one group; it is right when one was made as a copy of the other, or both of a
-third.
+The articles go through a ledger as ingestion puts them there, in the order of arrival. A pair is
+found when both articles are in one group; it is right when one was made as a copy of the other, or
+both of a third.
 """
 
 from __future__ import annotations
@@ -105,7 +105,9 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
     result, seconds = measure(given.articles, given.seed)
-    table = Table("how it was made", "articles", "pairs of copies", "found", "recall", "false pairs")
+    table = Table(
+        "how it was made", "articles", "pairs of copies", "found", "recall", "false pairs"
+    )
     for kind, articles, right, found, false in result.by_kind():
         recall = f"{found / right:.3f}" if right else "-"
         table.add_row(kind, f"{articles:,}", f"{right:,}", f"{found:,}", recall, f"{false:,}")

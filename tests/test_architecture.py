@@ -42,6 +42,7 @@ LAYERS = [
     {"agreement"},
     {"backup", "reindex"},
     {"maintenance"},
+    {"voices"},
     {"ingest", "retrieve", "overview"},
     {"evidence"},
     {"answer", "abstain", "short"},

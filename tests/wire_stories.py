@@ -3,6 +3,7 @@
 Everything follows from a seed. A story is facts (names, figures, days) in sentences of a grammar;
 `family` is equal for the versions that are copies of each other.
 """
+# ruff: noqa: SIM905
 
 from __future__ import annotations
 
@@ -16,7 +17,9 @@ NAMES = (
     " Marchetti Novak Okafor Pellew Quintero Rasmussen Sandoval Thackeray Ueda Vasquez Whitlock"
     " Yarrow Zeller Abara Bellweather Corrigan Delacroix Endicott"
 ).split()
-FIRST = "Ana Boris Clara Dinesh Elena Farid Greta Hugo Ines Jonas Kirsten Leo Mara Nils Olga".split()
+FIRST = (
+    "Ana Boris Clara Dinesh Elena Farid Greta Hugo Ines Jonas Kirsten Leo Mara Nils Olga".split()
+)
 PLACES = (
     "Port Ellery,Marrow Bay,Stonegate,East Harrow,Vellmar,Tarn Hollow,Brightwater,Kestrel Point,"
     "Old Sarum,Ashby Ferry,Dunmere,Lakeside,Corvane,Wexcombe,Northmoor,Saltmarsh,Pinefield"
@@ -68,7 +71,7 @@ SENTENCES = (
     "{name2} told reporters that the {group2} would {verb} the {noun2} before the end of the year.",
     "Plans to {verb} the {adj2} {noun2} had been delayed by {reason2}.",
     "About {n} households near {place2} depend on the {noun2}, a survey by the {group2} found.",
-    "\"Nobody asked us whether to {verb} it,\" said {first2} {name2}, who runs a shop in {place2}.",
+    '"Nobody asked us whether to {verb} it," said {first2} {name2}, who runs a shop in {place2}.',
     "The {group2} has spent ${n} million on the {adj2} {noun2} since {year}.",
     "In {year}, the {group2} decided not to {verb} the {noun2}, citing {reason2}.",
     "A report of {n} pages by the {group2} described the {noun2} as {adj2} and hard to {verb}.",
@@ -77,7 +80,7 @@ SENTENCES = (
     "The {noun2} stays shut until {day2}, while crews {verb} what is left of its {adj2} roof.",
     "Insurers expect {n} claims, most of them from {place2}, according to the {group2}.",
     "The {group2} and the {group3} disagree about who should {verb} the {noun2}.",
-    "Traffic was led past the {adj2} {noun2} through {place2}, which added {n} minutes to journeys.",
+    "Traffic was led past the {adj2} {noun2} through {place2}, adding {n} minutes to journeys.",
     "A hearing on {reason2} is set for {day2} in {place2}.",
     "Since {reason2}, only {n} of the workers at the {noun2} have kept their posts, {name2} said.",
     "The {adj2} {noun2} was built in {year} and never meant to {verb} anything, {name2} added.",
