@@ -116,7 +116,7 @@ def stories(ledger: LedgerFile, keys: Iterable[int]) -> dict[int, int]:
         "SELECT key, story FROM copies WHERE key IN (SELECT value FROM json_each(?))",
         (dumps(list(keys)),),
     )
-    return cast(dict[int, int], dict(rows))
+    return dict(cast(list[tuple[int, int]], rows))
 
 
 def members(ledger: LedgerFile, found: Iterable[int]) -> list[tuple[int, int]]:
