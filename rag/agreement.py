@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
+from rag import groups
 from rag import ledgeraudit as audit
 from rag.errors import ArchiveError
 from rag.indexes import ARTICLE_WORDS, VECTORS, WORDS, Indexes, article_entry, entries_of
@@ -62,7 +63,7 @@ def check(store: Store) -> list[str]:
     its day and outlet. What the ledger knows to be unfinished (staged, or out of date) is no
     disagreement.
     """
-    lines = audit.faults(store.ledger)
+    lines = audit.faults(store.ledger) + groups.faults(store.ledger)
     lines += [f"article {article.id}: {why}" for article, why in _miscut(store.ledger)]
     for name in (VECTORS, WORDS, ARTICLE_WORDS):
         try:
@@ -75,6 +76,7 @@ def check(store: Store) -> list[str]:
 def mend(store: Store, embedder: Embedder) -> Mended:
     """Make the ledger sound and the indexes agree with it."""
     mended = Mended(ledger=audit.mend(store.ledger))
+    mended.ledger += groups.mend(store.ledger)
     for article, _ in list(_miscut(store.ledger)):
         spans = split_passages(article.text, store.passage_characters)
         audit.recut(store.ledger, article, spans)

@@ -98,6 +98,7 @@ def status(archive: ArchiveOption = DEFAULT_ARCHIVE, as_json: JsonOption = False
         ("articles", f"{held.articles:,}"),
         ("passages", f"{held.passages:,}"),
         ("waiting for indexing", f"{held.pending:,}"),
+        ("copies", f"{held.copies:,} articles tell {held.copied:,} stories in the same words"),
         ("period", f"{period}, {held.undated:,} undated"),
         ("outlets", ", ".join(f"{s} ({n:,})" for s, n in list(held.sources.items())[:10])),
         ("embedding model", held.embedding_model),

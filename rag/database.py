@@ -48,6 +48,12 @@ CREATE TABLE IF NOT EXISTS garbage (
 ) STRICT;
 CREATE TABLE IF NOT EXISTS replaced (article_id TEXT PRIMARY KEY, by_id TEXT NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS reindexed (key INTEGER PRIMARY KEY) STRICT;
+CREATE TABLE IF NOT EXISTS copies (
+    key INTEGER PRIMARY KEY, story INTEGER NOT NULL, size INTEGER NOT NULL
+) STRICT;
+CREATE TABLE IF NOT EXISTS copy_bands (
+    band INTEGER NOT NULL, key INTEGER NOT NULL, PRIMARY KEY (band, key)
+) STRICT, WITHOUT ROWID;
 """
 ADDED = (
     ("passages", "edition", "INTEGER NOT NULL DEFAULT 0"),
@@ -62,6 +68,8 @@ CREATE INDEX IF NOT EXISTS articles_changed ON articles (valid_from) WHERE valid
 CREATE INDEX IF NOT EXISTS passages_article ON passages (article_id, revision);
 CREATE INDEX IF NOT EXISTS origins_article ON origins (article_id);
 CREATE INDEX IF NOT EXISTS replaced_by ON replaced (by_id);
+CREATE INDEX IF NOT EXISTS copies_story ON copies (story, size);
+CREATE INDEX IF NOT EXISTS copy_bands_key ON copy_bands (key);
 """
 
 STATE = "a.state || ''"

@@ -9,6 +9,7 @@ from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 
+from rag import groups
 from rag.agreement import recover
 from rag.database import LONGEST_KEY
 from rag.fetch import is_url
@@ -47,6 +48,7 @@ def ingest(
     """
     with store.writing(), _Pipeline(store, embedder, progress) as pipeline:
         recover(store, embedder)
+        pipeline.compare_copies()
         pipeline.index_staged()
         for record in records:
             pipeline.take(record, passage_characters)
@@ -106,6 +108,11 @@ class _Pipeline:
             self._join_writer()
             self._writing = self._writer.submit(self._store.index, staged, entries, vectors)
             self._count(passages=self.report.passages + len(entries))
+
+    def compare_copies(self) -> None:
+        """Group the near-copies of an archive that an earlier version made."""
+        if not groups.is_begun(self._store.ledger):
+            groups.complete(self._store.ledger, self._count)
 
     def finish(self) -> None:
         """Wait for the last batch, and clear what left the archive without a batch."""

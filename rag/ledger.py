@@ -25,14 +25,13 @@ from rag.database import (
     LONGEST_KEY,
     NO_LIMIT,
     SET_META,
-    STATE,
     Connection,
     Database,
     marks,
     parts,
 )
 from rag.errors import ArticleNotFoundError
-from rag.revisions import drop_revision, retire, valid_from
+from rag.revisions import drop_revision, retire, standing, valid_from
 from rag.rows import DayRow, PassageRow, PassageSpan, Staged, StageResult
 from rag.types import Article, Span
 from rag.words import Filters
@@ -240,14 +239,15 @@ class Ledger:
         query = f"SELECT {ARTICLE_COLUMNS} FROM articles a WHERE state = 'current' ORDER BY key"
         return map(article_of, self.stream(query))
 
-    def articles_of(self, keys: Sequence[int]) -> list[Article]:
-        """Those of the revisions that are current, in the order of their keys here."""
+    def articles_of(self, keys: Sequence[int], as_of: date | None = None) -> list[Article]:
+        """Those of the revisions that are current, or were on a day, in the order of `keys`."""
         held: dict[object, Article] = {}
+        which, days = standing(as_of)
         for part in parts(keys):
             rows = self.rows(
                 f"SELECT a.key, {ARTICLE_COLUMNS} FROM articles a"
-                f" WHERE a.key IN ({marks(part)}) AND {STATE} = 'current'",
-                part,
+                f" WHERE a.key IN ({marks(part)}) AND {which}",
+                (*part, *days),
             )
             held.update((row[0], article_of(row[1:])) for row in rows)
         return [held[key] for key in keys if key in held]
@@ -269,11 +269,7 @@ class Ledger:
         In any edition: a search may have begun in the one before.
         """
         found: dict[int, PassageRow] = {}
-        which, days = f"{STATE} = 'current'", tuple[int, ...]()
-        if as_of:
-            day = as_of.toordinal()
-            which = f"{STATE} != 'pending' AND a.valid_from <= ? AND a.valid_to > ?"
-            days = (day, day)
+        which, days = standing(as_of)
         for part in parts(ids):
             rows = self.rows(
                 "SELECT p.id, a.key, p.article_id, p.revision, p.start, p.end, a.day, a.source"

@@ -12,6 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
+from rag import voices
+from rag.copies import Wording
 from rag.models import Vector
 from rag.passages import split_passages
 from rag.reader import WINDOW_CHARACTERS, Reader
@@ -26,7 +28,9 @@ CANDIDATES = 100
 
 READ_ARTICLES = 10
 READ_PASSAGES = 3
-"""How many articles, and how many passages of each, are read together with the question."""
+"""How many articles (copies count as one), and how many passages of each, are read together with
+the question.
+"""
 
 _SHORTEST = 3
 """Days over which the preference for the days of a question decays at the least."""
@@ -37,9 +41,8 @@ _LATE = 1
 _GRACE = timedelta(days=1)
 """An article dated one day after `as_of` may have been published on that day elsewhere."""
 
-_COPY_OVERLAP = 0.7
-_SHINGLE = 3
-_WORD = re.compile(r"\w+")
+_CROWDED = 4
+"""How many times more passages are taken from each index where copies crowd them, at most twice."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,16 +132,49 @@ def search(
     `vector` is the embedding of `query`, shape (dimensions,). Without a reader the scores of the
     indexes decide alone.
     """
-    candidates = store.search(query, vector, max(CANDIDATES, k), scope.filters)
-    ranked = rank(candidates, settings, scope.as_of, scope.near)
-    windows = _read(store, reader, query, pool(ranked)) if reader else {}
+    ranked, stories = _candidates(store, settings, query, vector, max(CANDIDATES, k), scope)
+    windows = _read(store, reader, query, pool(ranked, stories)) if reader else {}
     found = []
     for candidate, score in ranked:
         row = candidate.row
         article = store.ledger.article(row.article_id, row.revision)
         passage = RankedPassage(row.id, article, row.start, row.end, score)
         found.append(Found(passage, candidate, windows.get(row.id, ())))
-    return _fold(rerank(found, settings), k)
+    return _with_copies(store, _fold(rerank(found, settings), k), stories, scope.filters)
+
+
+def _candidates(
+    store: Store, settings: Settings, query: str, vector: Vector, limit: int, scope: Scope
+) -> tuple[list[tuple[Candidate, float]], voices.Stories]:
+    """About the best `limit` passages of each index, ranked, each story told once.
+
+    Where the copies of a story take up half of the places, more is looked at.
+    """
+    most = limit * _CROWDED**2
+    while True:
+        candidates = store.search(query, vector, limit, scope.filters)
+        stories = voices.stories_of(store.ledger, candidates)
+        everything = rank(candidates, settings, scope.as_of, scope.near)
+        ranked = voices.merged(store.ledger, everything, stories)
+        if len(candidates) < limit or len(ranked) * 2 > len(candidates) or limit >= most:
+            return ranked, stories
+        limit *= _CROWDED
+
+
+def _with_copies(
+    store: Store, found: Sequence[Found], stories: voices.Stories, filters: Filters
+) -> list[Found]:
+    """The passages with every copy of their story that holds them, found or not."""
+    told = [voices.voice_of(one.candidate.row, stories) for one in found]
+    tellers = voices.tellers(store.ledger, told, filters)
+    return [
+        replace(
+            one, passage=replace(one.passage, copies=voices.copies(one.passage, tellers[story]))
+        )
+        if story in tellers
+        else one
+        for one, story in zip(found, told, strict=True)
+    ]
 
 
 def nearest(store: Store, vector: Vector, k: int) -> list[RankedPassage]:
@@ -185,12 +221,12 @@ def rank(
     return sorted(scored, key=lambda pair: (-pair[1], pair[0].row.id))
 
 
-def pool(ranked: Sequence[tuple[Candidate, float]]) -> list[PassageRow]:
-    """What is read: the best passages of the best articles, so that no article takes all places."""
+def pool(ranked: Sequence[tuple[Candidate, float]], stories: voices.Stories) -> list[PassageRow]:
+    """What is read: the best passages of the best voices, so that none takes all places."""
     taken: dict[int, int] = {}
     rows = []
     for candidate, _ in ranked:
-        key = candidate.row.article_key
+        key = voices.voice_of(candidate.row, stories)
         if key in taken or len(taken) < READ_ARTICLES:
             taken[key] = taken.get(key, 0) + 1
             if taken[key] <= READ_PASSAGES:
@@ -240,16 +276,15 @@ def recency(day: int, near: tuple[date, date], decay_days: float) -> float:
 def _fold(found: Sequence[Found], k: int) -> list[Found]:
     """The first `k` passages; a near-copy from another article joins the one above it."""
     kept: list[Found] = []
-    shingles: list[frozenset[tuple[str, ...]]] = []
+    wordings: list[Wording] = []
     for one in found:
         article = one.passage.article
-        mine = _shingles(one.passage.text)
+        mine = Wording(one.passage.text)
         twin = next(
             (
                 n
-                for n, theirs in enumerate(shingles)
-                if kept[n].passage.article.id != article.id
-                and _overlap(mine, theirs) >= _COPY_OVERLAP
+                for n, theirs in enumerate(wordings)
+                if kept[n].passage.article.id != article.id and voices.is_same(mine, theirs)
             ),
             None,
         )
@@ -262,24 +297,8 @@ def _fold(found: Sequence[Found], k: int) -> list[Found]:
             break
         else:
             kept.append(one)
-            shingles.append(mine)
+            wordings.append(mine)
     return kept
-
-
-def near_copies(one: str, other: str) -> bool:
-    """Whether two texts say the same in nearly the same words."""
-    return _overlap(_shingles(one), _shingles(other)) >= _COPY_OVERLAP
-
-
-def _shingles(text: str) -> frozenset[tuple[str, ...]]:
-    words = _WORD.findall(text.lower())
-    runs = [words[n:] for n in range(_SHINGLE)]
-    return frozenset(zip(*runs, strict=False))
-
-
-def _overlap(a: frozenset[tuple[str, ...]], b: frozenset[tuple[str, ...]]) -> float:
-    smaller = min(len(a), len(b))
-    return len(a & b) / smaller if smaller else 0.0
 
 
 def sigmoid(logit: float) -> float:

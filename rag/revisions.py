@@ -12,13 +12,21 @@ from __future__ import annotations
 from datetime import date, datetime
 from itertools import groupby, pairwise
 
-from rag.database import EDITION, FOREVER, SET_META, UNFINISHED, Connection
+from rag.database import EDITION, FOREVER, SET_META, STATE, UNFINISHED, Connection
 
 STOOD = "(a.state != 'old' OR a.valid_from < a.valid_to)"
 """Whether a revision `a` can be found: now, soon, or as of some day."""
 _PASSAGES = (
     "FROM passages WHERE (article_id, revision) = (SELECT id, revision FROM articles WHERE key = ?)"
 )
+
+
+def standing(as_of: date | None) -> tuple[str, tuple[int, ...]]:
+    """That a revision `a` is current, or stood on a day: the condition in SQL, and its values."""
+    if as_of is None:
+        return f"{STATE} = 'current'", ()
+    day = as_of.toordinal()
+    return f"{STATE} != 'pending' AND a.valid_from <= ? AND a.valid_to > ?", (day, day)
 
 
 def valid_from(db: Connection, article_id: str, modified: date | None, ingested: datetime) -> int:
@@ -72,7 +80,8 @@ def unindex(db: Connection, key: int) -> None:
 def drop_revision(db: Connection, key: int) -> None:
     """Forget a revision; it will never be opened again."""
     unindex(db, key)
-    db.execute("DELETE FROM articles WHERE key = ?", (key,))
+    for table in ("copies", "copy_bands", "articles"):
+        db.execute(f"DELETE FROM {table} WHERE key = ?", (key,))
 
 
 def _end(db: Connection, article_id: str, day: int, but: int) -> list[tuple[int, bool]]:

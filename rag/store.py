@@ -14,6 +14,7 @@ from datetime import date
 from math import ceil
 from pathlib import Path
 
+from rag import groups
 from rag import ledgeraudit as audit
 from rag.census import Census
 from rag.database import MOVED, UNFINISHED
@@ -207,6 +208,7 @@ class Store:
         """Put staged passages into the indexes, then make their articles current."""
         self.indexes.add(staged, entries, vectors)
         self.ledger.publish(staged)
+        groups.group(self.ledger, [item.key for item in staged])
         self.collect_garbage()
 
     def delete(self, article_id: str) -> None:
@@ -235,6 +237,7 @@ class Store:
         """Counts, dates, outlets and size on disk."""
         census = Census.take(self.ledger)
         articles, first, last = census.period(Filters())
+        copied, copies = groups.count(self.ledger)
         return ArchiveStatus(
             path=str(self.folder),
             articles=articles,
@@ -246,6 +249,8 @@ class Store:
             sources=census.sources,
             embedding_model=self.ledger.meta()["embedding_model"],
             size_bytes=folder_size(self.folder) + self.ledger.database.size(),
+            copied=copied,
+            copies=copies,
         )
 
     # -- reading ------------------------------------------------------------------------------

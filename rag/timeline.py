@@ -12,12 +12,14 @@ from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
+from rag.copies import Wording
 from rag.evidence import SHORT_SENTENCE, EvidenceSentence, coverage, select
 from rag.models import Embedder
-from rag.retrieve import Found, Scope, near_copies, rank
+from rag.retrieve import Found, Scope, rank
 from rag.settings import Settings
 from rag.store import Store
 from rag.types import Article, Citation, RankedPassage, byline
+from rag.voices import is_same
 from rag.words import stems
 
 DAYS = 40
@@ -158,4 +160,4 @@ def _enter(entries: list[TimelineEntry], day: date, evidence: Sequence[EvidenceS
 
 def _same(entry: TimelineEntry, one: EvidenceSentence) -> bool:
     other = entry.citation.article.id != one.article.id
-    return other and near_copies(entry.citation.quote, one.text)
+    return other and is_same(Wording(entry.citation.quote), Wording(one.text))

@@ -87,10 +87,13 @@ def corpus_archive(
 
 
 def make_archive(
-    folder: Path, embedder: SentenceTransformerEmbedder, llm: ScriptedLLM | None = None
+    folder: Path,
+    embedder: SentenceTransformerEmbedder,
+    llm: ScriptedLLM | None = None,
+    database: str = "",
 ) -> Archive:
     settings = Settings()
-    store = Store(folder, settings.embedding_model, settings.passage_characters)
+    store = Store(folder, settings.embedding_model, settings.passage_characters, database)
     return Archive(store, settings, embedder, llm or ScriptedLLM())
 
 
