@@ -67,7 +67,8 @@ class Archive:
 
         `settings` default to `newsrag.toml` in the present folder and the built-in values. Raises
         `ArchiveError` when the folder holds no archive and `create` is false, and
-        `ArchiveMismatchError` when it was made with another embedding model.
+        `ArchiveMismatchError` when it was made with another embedding model, or has its vectors at
+        another store.
         """
         settings = settings or load_settings()
         folder = Path(path)
@@ -76,7 +77,8 @@ class Archive:
                 f"there is no archive in {folder}; "
                 f"make one with: newsrag ingest PATH --archive {folder}"
             )
-        store = Store(folder, settings.embedding_model, settings.passage_characters)
+        made_with = (settings.embedding_model, settings.passage_characters)
+        store = Store(folder, *made_with, settings.store)
         embedder = SentenceTransformerEmbedder(settings.embedding_model)
         return cls(store, settings, embedder, make_llm(settings))
 

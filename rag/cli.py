@@ -60,6 +60,9 @@ def ingest(
         list[str], typer.Argument(help="Files, folders, addresses of pages and feeds.")
     ],
     archive: ArchiveOption = DEFAULT_ARCHIVE,
+    store: Annotated[
+        str | None, typer.Option(help="A Chroma server for the vectors: http://HOST:PORT.")
+    ] = None,
 ) -> None:
     """Put articles into the archive, from files, the web and feeds.
 
@@ -69,7 +72,7 @@ def ingest(
     """
     from rag.progress import ingest_with_progress
 
-    with _open(archive, create=True) as opened:
+    with _open(archive, create=True, store=store) as opened:
         report, interrupted = ingest_with_progress(opened, paths, errors())
     for failure in report.failures:
         errors().print(plain(str(failure)), style="yellow")
@@ -102,6 +105,7 @@ def status(archive: ArchiveOption = DEFAULT_ARCHIVE, as_json: JsonOption = False
         ("period", f"{period}, {held.undated:,} undated"),
         ("outlets", ", ".join(f"{s} ({n:,})" for s, n in list(held.sources.items())[:10])),
         ("embedding model", held.embedding_model),
+        ("vectors", held.store),
         ("size", f"{held.size_bytes / 1e6:,.1f} MB"),
     ):
         table.add_row(name, plain(value))

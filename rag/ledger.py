@@ -67,6 +67,11 @@ class Ledger(LedgerFile):
         with self.transaction() as db:
             db.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", values.items())
 
+    def forget_meta(self, name: str) -> None:
+        """Keep a setting no longer."""
+        with self.transaction() as db:
+            db.execute("DELETE FROM meta WHERE key = ?", (name,))
+
     # -- writing ------------------------------------------------------------------------------
 
     def is_known(self, origin: str, article: Article) -> bool:
@@ -83,7 +88,8 @@ class Ledger(LedgerFile):
         once this one is current: a file that holds one article and was edited.
         """
         digest = article_digest(article)
-        with self.transaction() as db:
+        # What is lost with the power before `publish` is read again by the next ingestion.
+        with self.transaction(durable=False) as db:
             before = db.execute(
                 "SELECT article_id FROM origins WHERE origin = ?", (origin,)
             ).fetchone()

@@ -19,6 +19,7 @@ CREATE TABLE IF NOT EXISTS articles (
     day INTEGER NOT NULL, text TEXT NOT NULL, UNIQUE (id, revision)
 ) STRICT;
 CREATE INDEX IF NOT EXISTS articles_state ON articles (state, day);
+CREATE INDEX IF NOT EXISTS articles_id_state ON articles (id, state);
 CREATE TABLE IF NOT EXISTS passages (
     id INTEGER PRIMARY KEY AUTOINCREMENT, article_id TEXT NOT NULL, revision INTEGER NOT NULL,
     start INTEGER NOT NULL, end INTEGER NOT NULL
@@ -53,8 +54,6 @@ class LedgerFile:
                 path, timeout=_BUSY_SECONDS, check_same_thread=False, isolation_level=None
             )
             self._db.execute("PRAGMA journal_mode = WAL")
-            # What has been reported as stored is on the disk, even when the power fails.
-            self._db.execute("PRAGMA synchronous = FULL")
             self._db.executescript(_SCHEMA)
             self._migrate()
         except sqlite3.Error as error:
@@ -78,10 +77,15 @@ class LedgerFile:
             self._db.close()
 
     @contextmanager
-    def transaction(self) -> Iterator[sqlite3.Connection]:
-        """All of the block or nothing."""
+    def transaction(self, *, durable: bool = True) -> Iterator[sqlite3.Connection]:
+        """All of the block or nothing.
+
+        One that is not `durable` does not wait for the disk: when the power fails before the next
+        one that is, it may not have happened.
+        """
         with self._lock:
             try:
+                self._db.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
                 self._db.execute("BEGIN IMMEDIATE")
                 yield self._db
                 self._db.execute("COMMIT")

