@@ -105,6 +105,7 @@ class Archive:
         *inputs: str | Path | Article,
         progress: Callable[[IngestReport], None] = lambda report: None,
         waiting: Waiting | None = None,
+        ray: str = "",
     ) -> IngestReport:
         """Store articles from files, folders, web addresses ("https://...") and `Article` objects.
 
@@ -116,14 +117,23 @@ class Archive:
         that does not exist, `ArchiveLockedError`, `ArchiveError`. While another process or thread
         writes, `waiting` is told so once, in a sentence, and it is waited for; without `waiting`
         that is an `ArchiveLockedError`.
-        """
-        from rag.ingest import ingest, records
 
+        `ray` is the address of a Ray cluster, or "local" for one that is started here: its workers
+        read the files, which they must see under the same paths, and embed. Raises `SettingsError`
+        when there is none.
+        """
+        from rag.cluster import over_cluster
+        from rag.ingest import ingest, records
+        from rag.sources import load
+
+        embedder, reading = self._encoder(), load
+        if ray:
+            embedder, reading = over_cluster(self._store, embedder, ray)
         folder, allow_private = self._store.folder, self.settings.allow_private_urls
-        found = records(inputs, folder, allow_private=allow_private)
+        found = records(inputs, folder, allow_private=allow_private, reading=reading)
         with self._store.writing(waiting):
             characters = self._store.passage_characters
-            return ingest(self._store, self._encoder(), found, characters, progress)
+            return ingest(self._store, embedder, found, characters, progress)
 
     def article(self, article_id: str, revision: int | None = None) -> Article:
         """The current revision of an article, or a given one. Raises `ArticleNotFoundError`."""

@@ -63,6 +63,9 @@ def ingest(
     store: Annotated[
         str | None, typer.Option(help="A Chroma server for the vectors: http://HOST:PORT.")
     ] = None,
+    ray: Annotated[
+        str, typer.Option(help='A Ray cluster to read and embed: its address, or "local".')
+    ] = "",
 ) -> None:
     """Put articles into the archive, from files, the web and feeds.
 
@@ -73,7 +76,7 @@ def ingest(
     from rag.progress import ingest_with_progress
 
     with _open(archive, create=True, store=store) as opened:
-        report, interrupted = ingest_with_progress(opened, paths, errors())
+        report, interrupted = ingest_with_progress(opened, paths, errors(), ray)
     for failure in report.failures:
         errors().print(plain(str(failure)), style="yellow")
     console().print(plain(summary(report)))

@@ -51,7 +51,9 @@ def use_store(ledger: Ledger, folder: Path, store: str) -> None:
     is_new = not ledger.count("current") and not ledger.count("pending")
     if store != LOCAL_STORE:
         vectorserver.ping(store)
-    moved = place and store != LOCAL_STORE and vectorserver.has_collection(replace(place, url=store))
+    moved = (
+        place and store != LOCAL_STORE and vectorserver.has_collection(replace(place, url=store))
+    )
     if not is_new and not moved:
         raise ArchiveMismatchError(
             f"the archive in {folder} has its vectors at store {store_of(meta, edition)}, not "

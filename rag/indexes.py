@@ -8,13 +8,14 @@ from __future__ import annotations
 import os
 import shutil
 import threading
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from rag.errors import ArchiveError
 from rag.models import Vectors
-from rag.rows import Staged
+from rag.rows import PassageSpan, Staged
+from rag.types import Article, Span
 from rag.vectors import VectorIndex
 from rag.vectorserver import Place, drop_collection
 from rag.words import IndexEntry, WordIndex
@@ -37,6 +38,11 @@ def other_editions(archive: Path, kept: Collection[int]) -> list[Path]:
     return [folder for folder in (() if 0 in kept else first) if folder.exists()] + later
 
 
+def passage_texts(article: Article, spans: Iterable[Span | PassageSpan]) -> list[str]:
+    """The texts that the vectors of an article's passages are made from."""
+    return [f"{article.title}\n{article.text[span.start : span.end]}" for span in spans]
+
+
 def entries_of(staged: Sequence[Staged]) -> tuple[list[IndexEntry], list[str]]:
     """The passages as the indexes keep them, and the texts that their vectors are made from."""
     entries, texts = [], []
@@ -44,7 +50,7 @@ def entries_of(staged: Sequence[Staged]) -> tuple[list[IndexEntry], list[str]]:
         for passage in item.passages:
             text = item.article.text[passage.start : passage.end]
             entries.append(IndexEntry(passage.id, "", text, item.day, item.article.source or ""))
-            texts.append(f"{item.article.title}\n{text}")
+        texts += passage_texts(item.article, item.passages)
     return entries, texts
 
 

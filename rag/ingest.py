@@ -123,11 +123,15 @@ class _Pipeline:
 
 
 def records(
-    inputs: Iterable[str | Path | Article], folder: Path, *, allow_private: bool = False
+    inputs: Iterable[str | Path | Article],
+    folder: Path,
+    *,
+    allow_private: bool = False,
+    reading: Callable[[Iterable[Path]], Iterator[Record | Known | Failure]] = load,
 ) -> Iterator[Record | Known | Failure]:
     """The records of files, folders, web addresses, lists of feeds (OPML) and `Article` objects.
 
-    `folder` keeps what was read of each feed. Raises `SourceError` for a path that does not exist,
+    `folder` keeps what was read of each feed; `reading` reads files and folders. Raises `SourceError` for a path that does not exist,
     before anything is read.
     """
     inputs = list(inputs)
@@ -135,7 +139,7 @@ def records(
     urls = [item for item in inputs if isinstance(item, str) and is_url(item)]
     paths = [Path(i) for i in inputs if not isinstance(i, Article) and i not in urls]
     opml = [path for path in paths if path.suffix.lower() == ".opml" and not path.is_dir()]
-    found = load([path for path in paths if path not in opml])
+    found = reading([path for path in paths if path not in opml])
     lists = find_files(opml)
     return chain(given, web_records(urls, lists, folder, allow_private=allow_private), found)
 

@@ -79,6 +79,11 @@ class Ledger(LedgerFile):
         rows = self.rows("SELECT article_id, digest FROM origins WHERE origin = ?", (origin,))
         return rows == [(article.id, article_digest(article))]
 
+    def origins(self) -> Iterator[tuple[str, str, str]]:
+        """Each origin with the id and the digest of the article that it last gave."""
+        rows = self.stream("SELECT origin, article_id, digest FROM origins")
+        return cast(Iterator[tuple[str, str, str]], rows)
+
     def stage(
         self, origin: str, article: Article, spans: Sequence[Span], *, replaces: bool
     ) -> StageResult:

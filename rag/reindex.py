@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from rag import ledgeraudit as audit
 from rag.agreement import Mended, mend_indexes, recover
 from rag.editions import indexes_of, note_store, store_of
-from rag.indexes import Indexes, edition_folder, entries_of
+from rag.indexes import Indexes, edition_folder, entries_of, passage_texts
 from rag.lock import Waiting
 from rag.models import Embedder
 from rag.passages import split_passages
@@ -116,11 +116,7 @@ class _Run:
             (item, split_passages(item.article.text, self.characters))
             for item in audit.articles(self.store.ledger, keys)
         ]
-        texts = [
-            f"{item.article.title}\n{item.article.text[span.start : span.end]}"
-            for item, spans in cut
-            for span in spans
-        ]
+        texts = [text for item, spans in cut for text in passage_texts(item.article, spans)]
         if not texts:  # deleted since
             return
         vectors = self.embedder.encode(texts)

@@ -34,8 +34,9 @@ class Settings:
     the embedded reader, any sentence-transformers cross-encoder's name or folder, or "none".
     `accepted_error` is the share of answered questions that the archive may turn out not to answer;
     what is less probable is refused. At 1 nothing is refused for being improbable.
-    `store` is where the vectors are: the URL of a Chroma server, or "local" for the archive's folder;
-    when empty, where the archive has them, and those of a new one in its folder. `allow_private_urls` lets pages be read from this machine and from private networks.
+    `store` is where the vectors are: the URL of a Chroma server, or "local" for the archive's
+    folder; when empty, where the archive has them, and those of a new one in its folder.
+    `allow_private_urls` lets pages be read from this machine and from private networks.
     """
 
     embedding_model: str = EMBEDDED_EMBEDDING_MODEL

@@ -92,9 +92,10 @@ class VectorIndex:
         """
         result = self._get(range(first, last + 1), ["metadatas", "embeddings"])
         sound = np.isfinite(result["embeddings"]).all(axis=1) & result["embeddings"].any(axis=1)
+        metadata = [values or {} for values in result["metadatas"]]
         return {
             int(i): (int(values.get("day", -1)), str(values.get("source", "")))
-            for i, values, is_sound in zip(result["ids"], result["metadatas"], sound, strict=True)
+            for i, values, is_sound in zip(result["ids"], metadata, sound, strict=True)
             if is_sound
         }
 

@@ -1,11 +1,11 @@
-"""A Chroma server that holds the vectors of archives, each edition of each in its own collection."""
+"""Chroma servers that hold the vectors of archives: a collection for each edition of each."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rag.errors import ArchiveError, ArchiveUnreachableError
 
@@ -76,8 +76,10 @@ def connect(url: str) -> ClientAPI:
 
 def close(client: ClientAPI) -> None:
     """Release a client's connections, which its own `close` leaves open."""
-    client._server._session.close()  # type: ignore[attr-defined]
-    client.close()  # type: ignore[attr-defined]
+    known: Any = client
+    for part in (known, known._admin_client):
+        part._server._session.close()
+    known.close()
 
 
 def ping(url: str) -> None:

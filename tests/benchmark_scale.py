@@ -34,7 +34,6 @@ from rag.ingest import ingest
 from rag.reports import IngestReport
 from rag.sources import Record
 from rag.store import Store
-from rag.words import Filters
 
 SIZES = (10_000, 100_000, 1_000_000)
 REAL_ARTICLES = 5_000
@@ -136,9 +135,14 @@ def _grow(folder: Path, pool: Pool, goal: int) -> None:
 
 
 def _passages(folder: Path) -> int:
-    rates = folder / "rates.jsonl"
-    lines = rates.read_text().splitlines() if rates.exists() else []
-    return int(json.loads(lines[-1])["passages"]) if lines else 0
+    """How many there are, whatever an interrupted run has noted."""
+    if not (folder / "archive").exists():
+        return 0
+    store = Store(folder / "archive")
+    try:
+        return store.status().passages
+    finally:
+        store.close()
 
 
 def _print_rates(folder: Path) -> None:

@@ -43,7 +43,7 @@ LAYERS = [
     {"agreement"},
     {"backup", "reindex"},
     {"maintenance"},
-    {"ingest", "retrieve", "overview"},
+    {"cluster", "ingest", "retrieve", "overview"},
     {"evidence"},
     {"answer", "abstain", "short"},
     {"verify"},

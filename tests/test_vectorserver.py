@@ -36,8 +36,8 @@ def server(shared: ChromaServer) -> Iterator[ChromaServer]:
         shared.start()
 
 
-def fill(folder: Path, url: str, word: str = "Word") -> None:
-    store = Store(folder, HashEmbedder.name, 300, url)
+def fill(folder: Path, url: str, word: str = "Word", characters: int = 300) -> None:
+    store = Store(folder, HashEmbedder.name, characters, url)
     try:
         put(store, [article(n, f"{word}{n} opens. {LONG}") for n in range(5)])
     finally:
@@ -111,7 +111,7 @@ def test_a_new_edition_on_the_server_replaces_the_old_one(
     assert maintenance.check(tmp_path / "archive") == []
     (kept,) = [name for name in collections(server.url) if name.endswith("-1")]
     assert kept.rpartition("-")[0] in {name.rpartition("-")[0] for name in before}
-    fill(tmp_path / "archive", server.url, "Later")  # the next writer clears the old one
+    fill(tmp_path / "archive", server.url, "Later", 500)  # the next writer clears the old one
     assert f"{kept[:-2]}-0" not in collections(server.url)
     assert maintenance.check(tmp_path / "archive") == []
     # Back into the folder, and to the server once more.
