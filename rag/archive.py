@@ -124,9 +124,10 @@ class Archive:
         """
         from rag.cluster import over_cluster
         from rag.ingest import ingest, records
-        from rag.sources import load
+        from rag.sources import Reading, load
 
-        embedder, reading = self._encoder(), load
+        embedder: Embedder = self._encoder()
+        reading: Reading = load
         if ray:
             embedder, reading = over_cluster(self._store, embedder, ray)
         folder, allow_private = self._store.folder, self.settings.allow_private_urls

@@ -11,10 +11,10 @@ import typer
 from rich.console import Console
 from typer.core import TyperGroup
 
+from rag.commands_ingest import app as ingesting
 from rag.commands_maintenance import app as maintenance
-from rag.commands_watch import app as watching
 from rag.errors import NewsragError, SettingsError
-from rag.printing import AnswerPrinter, console, errors, plain, summary
+from rag.printing import AnswerPrinter, console, errors, plain
 
 if TYPE_CHECKING:
     from rag.archive import Archive
@@ -52,39 +52,6 @@ ModelNameOption = Annotated[
     str | None, typer.Option("--model-name", help="The model to ask for at the endpoint.")
 ]
 DEFAULT_ARCHIVE = Path("archive")
-
-
-@app.command()
-def ingest(
-    paths: Annotated[
-        list[str], typer.Argument(help="Files, folders, addresses of pages and feeds.")
-    ],
-    archive: ArchiveOption = DEFAULT_ARCHIVE,
-    store: Annotated[
-        str | None, typer.Option(help="A Chroma server for the vectors: http://HOST:PORT.")
-    ] = None,
-    ray: Annotated[
-        str, typer.Option(help='A Ray cluster to read and embed: its address, or "local".')
-    ] = "",
-) -> None:
-    """Put articles into the archive, from files, the web and feeds.
-
-    Files: .txt .md .html .json .jsonl .csv .tsv .pdf .docx .eml .mbox .warc, any of them in .zip,
-    .gz or .zst, and .opml for a list of feeds. Of a feed, only what is new or changed is read.
-    Running it again continues where it stopped; unchanged articles cost nothing.
-    """
-    from rag.progress import ingest_with_progress
-
-    with _open(archive, create=True, store=store) as opened:
-        report, interrupted = ingest_with_progress(opened, paths, errors(), ray)
-    for failure in report.failures:
-        errors().print(plain(str(failure)), style="yellow")
-    console().print(plain(summary(report)))
-    if interrupted:
-        errors().print("Interrupted. The same command continues from here.")
-        raise typer.Exit(130)
-    if report.failures:
-        raise typer.Exit(1)
 
 
 @app.command()
@@ -398,8 +365,8 @@ def _day(option: str, value: str | None) -> date | None:
     return day
 
 
+app.add_typer(ingesting)
 app.add_typer(maintenance)
-app.add_typer(watching)
 
 if __name__ == "__main__":
     app()

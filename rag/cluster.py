@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import logging
 import os
 import pickle
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,8 +27,7 @@ from rag.indexes import passage_texts
 from rag.ledger import Ledger, article_digest
 from rag.models import Embedder, SentenceTransformerEmbedder, Vector, Vectors
 from rag.passages import split_passages
-from rag.reports import Failure
-from rag.sources import Known, Record, find_files, load
+from rag.sources import Found, Known, Reading, Record, find_files, load
 from rag.store import Store
 from rag.turnstile import usable_cores
 from rag.types import Article
@@ -46,11 +46,13 @@ _PARSE_CPUS = 0.1
 _EMBED_CPUS = 0.9
 """Parsing takes little of a core, and must have it while the embedders hold theirs."""
 
-_ENVIRONMENT = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_raylet_start_wait_time_s": "180"}
-"""No reports to anyone; and patience with a machine that is busy otherwise."""
-
-Reading = Callable[[Iterable[Path]], Iterator[Record | Known | Failure]]
-"""Reads files and folders, as `rag.sources.load` does."""
+_ENVIRONMENT = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_raylet_start_wait_time_s": "180",
+    "RAY_DATA_LOG_LEVEL": "ERROR",
+    "RAY_BACKEND_LOG_LEVEL": "fatal",
+}
+"""No reports to anyone, patience with a busy machine, and only errors on the screen."""
 
 Names = NDArray[np.bytes_]
 """Sorted hashes of what the ledger knows, shape (n,)."""
@@ -93,7 +95,7 @@ def over_cluster(store: Store, embedder: Embedder, address: str) -> tuple[Embedd
     """
     delivered = Delivered(embedder)
 
-    def reading(paths: Iterable[Path]) -> Iterator[Record | Known | Failure]:
+    def reading(paths: Iterable[Path]) -> Iterator[Found]:
         files = find_files(paths)
         return _records(files, store, delivered, address) if files else iter(())
 
@@ -102,7 +104,7 @@ def over_cluster(store: Store, embedder: Embedder, address: str) -> tuple[Embedd
 
 def _records(
     files: Sequence[Path], store: Store, delivered: Delivered, address: str
-) -> Iterator[Record | Known | Failure]:
+) -> Iterator[Found]:
     """What the files hold; each vector is delivered before its article comes."""
     with _cluster(address) as ray, _failures(ray):
         known = ray.put(_known(store.ledger))
@@ -125,8 +127,8 @@ def _stages(
     workers = max(int(ray.cluster_resources().get("CPU", 1)), 1)
     rows = [{"file": str(file.absolute())} for file in files]
     with DataContext.current(context):
-        files_read = ray.data.from_items(rows, override_num_blocks=len(rows))
-        parsed = files_read.flat_map(_Parse(known), num_cpus=_PARSE_CPUS)
+        files_read: Dataset = ray.data.from_items(rows, override_num_blocks=len(rows))
+        parsed = files_read.flat_map(Parse(known), num_cpus=_PARSE_CPUS)
         return parsed.map_batches(
             Embed,
             fn_constructor_args=(model, passage_characters),
@@ -136,20 +138,20 @@ def _stages(
         )
 
 
-class _Parse:
+class Parse:
     """Files into records; of what is known already, only that there is one."""
 
     def __init__(self, known: Any) -> None:
         self._reference = known
 
     def __call__(self, row: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        """The records of one file, pickled, one a row."""
         import ray
 
         known: Names = ray.get(self._reference)
         for item in load([Path(row["file"])]):
-            if isinstance(item, Record) and _is_known(known, item):
-                item = Known(1)
-            yield {"item": pickle.dumps(item)}
+            drop = isinstance(item, Record) and _is_known(known, item)
+            yield {"item": pickle.dumps(Known(1) if drop else item)}
 
 
 class Embed:
@@ -160,6 +162,7 @@ class Embed:
         self._characters = passage_characters
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
+        """As many rows: the item, its texts, and their vectors of shape (texts, dimensions)."""
         items = [pickle.loads(item) for item in batch["item"]]
         several = [self._texts(item) for item in items]
         texts = [text for some in several for text in some]
@@ -170,7 +173,7 @@ class Embed:
             first += len(some)
         return {"item": made}
 
-    def _texts(self, item: Record | Known | Failure) -> list[str]:
+    def _texts(self, item: Found) -> list[str]:
         if not isinstance(item, Record):
             return []
         spans = split_passages(item.article.text, self._characters)
@@ -210,7 +213,7 @@ def _cluster(address: str) -> Iterator[Any]:
     if address == LOCAL:
         where = {"num_cpus": usable_cores(), "include_dashboard": False}
     try:
-        ray.init(**where, log_to_driver=False, logging_level="error")
+        ray.init(**where, log_to_driver=False, logging_level=logging.ERROR)
     except Exception as error:  # a plain one where a node does not start in time
         reason = str(error).strip().partition("\n")[0]
         raise SettingsError(f"there is no Ray cluster at {address}: {reason}") from error

@@ -16,7 +16,7 @@ from rag.models import Embedder
 from rag.passages import split_passages
 from rag.reports import Failure, IngestReport
 from rag.rows import StageResult
-from rag.sources import Known, Record, find_files, load
+from rag.sources import Known, Reading, Record, find_files, load
 from rag.store import Store
 from rag.subscriptions import web_records
 from rag.types import Article
@@ -127,12 +127,12 @@ def records(
     folder: Path,
     *,
     allow_private: bool = False,
-    reading: Callable[[Iterable[Path]], Iterator[Record | Known | Failure]] = load,
+    reading: Reading = load,
 ) -> Iterator[Record | Known | Failure]:
     """The records of files, folders, web addresses, lists of feeds (OPML) and `Article` objects.
 
-    `folder` keeps what was read of each feed; `reading` reads files and folders. Raises `SourceError` for a path that does not exist,
-    before anything is read.
+    `folder` keeps what was read of each feed; `reading` reads files and folders. Raises
+    `SourceError` for a path that does not exist, before anything is read.
     """
     inputs = list(inputs)
     given = [_given(item) for item in inputs if isinstance(item, Article)]

@@ -174,7 +174,7 @@ def ask(folder: Path, questions_file: Path, count: int) -> None:
     lines = questions_file.read_text(encoding="utf-8").splitlines()
     step = max(len(lines) // count, 1)
     questions = [json.loads(line)["question"] for line in lines[::step]][:count]
-    sizes = [size for size in SIZES if (folder / f"size-{size}").exists()]
+    sizes = sorted(int(kept.name.removeprefix("size-")) for kept in folder.glob("size-*"))
     memory = {size: _memory(folder / f"size-{size}", questions[0]) for size in sizes}
     archives = {size: Archive.open(folder / f"size-{size}", Settings()) for size in sizes}
     for archive in archives.values():
@@ -183,13 +183,16 @@ def ask(folder: Path, questions_file: Path, count: int) -> None:
     for name, filters in _FILTERS.items():
         asked = _times(archives, questions, lambda a, q, f=filters: a.ask(q, wording=False, **f))
         searched = _times(archives, questions, lambda a, q, f=filters: _search(a, q, f))
-        for what, times in (("ask", asked), ("indexes", searched)):
-            p50 = {size: median(values) for size, values in times.items()}
+        for what, (times, cpu) in (("ask", asked), ("indexes", searched)):
             p95 = {size: quantiles(values, n=20)[-1] for size, values in times.items()}
-            _row(table, f"{what}, {name}: p50 ms", p50)
+            _row(table, f"{what}, {name}: p50 ms", _medians(times))
             _row(table, f"{what}, {name}: p95 ms", p95)
+            _row(table, f"{what}, {name}: p50 CPU ms", _medians(cpu))
         print(f"measured: {name}", flush=True)
-    _row(table, "census of days and outlets, ms", _census(archives))
+    census, _ = _times(archives, [""] * 3, lambda archive, _: archive._store.ledger.days())
+    _row(table, "census of days and outlets, p50 ms", _medians(census))
+    reopened, _ = _times(archives, questions[:3], _reopened)
+    _row(table, "search after another process wrote, p50 ms", _medians(reopened))
     _row(table, "first question after opening, ms", {s: m["first"] for s, m in memory.items()})
     _row(table, "memory, MB", {s: m["memory"] for s, m in memory.items()})
     for archive in archives.values():
@@ -206,24 +209,36 @@ def _search(archive: Archive, question: str, filters: dict[str, date | str]) -> 
     archive._store.search(question, vector, CANDIDATES, scope.filters)
 
 
+def _reopened(archive: Archive, question: str) -> None:
+    """A search that finds everything written anew: it opens the vectors, and counts."""
+    archive._store.indexes.reload()
+    archive._store._census = None
+    _search(archive, question, {})
+
+
+Times = dict[int, list[float]]
+
+
 def _times(
     archives: dict[int, Archive], questions: Sequence[str], run: Callable[[Archive, str], object]
-) -> dict[int, list[float]]:
-    """Milliseconds of each question at each size, size after size."""
-    times: dict[int, list[float]] = {size: [] for size in archives}
+) -> tuple[Times, Times]:
+    """Milliseconds of each question at each size, size after size: passed, and of processors.
+
+    The latter hardly change with other work on the machine.
+    """
+    times: Times = {size: [] for size in archives}
+    cpu: Times = {size: [] for size in archives}
     for question in questions:
         for size, archive in archives.items():
-            started = time.perf_counter()
+            started, before = time.perf_counter(), time.process_time()
             run(archive, question)
+            cpu[size].append((time.process_time() - before) * 1000)
             times[size].append((time.perf_counter() - started) * 1000)
-    return times
+    return times, cpu
 
 
-def _census(archives: dict[int, Archive]) -> dict[int, float]:
-    return {
-        size: median(values)
-        for size, values in _times(archives, [""] * 3, lambda a, _: a._store.ledger.days()).items()
-    }
+def _medians(times: Times) -> dict[int, float]:
+    return {size: median(values) for size, values in times.items()}
 
 
 def _row(table: Table, name: str, values: dict[int, float]) -> None:

@@ -50,7 +50,7 @@ LAYERS = [
     {"inquiry"},
     {"archive", "llamaindex"},
     {"progress", "printing", "watch"},
-    {"commands_maintenance", "commands_watch"},
+    {"commands_maintenance", "commands_ingest"},
     {"cli"},
 ]
 """Each module imports from lower layers, or from its own where one line says so below."""
