@@ -7,14 +7,13 @@ Hold the archive's write lock meanwhile.
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
 from rag import groups
 from rag import ledgeraudit as audit
-from rag.errors import ArchiveError
+from rag.errors import ArchiveError, ArchiveUnreachableError
 from rag.indexes import ARTICLE_WORDS, VECTORS, WORDS, Indexes, article_entry, entries_of
 from rag.ledger import Ledger
 from rag.models import Embedder
@@ -68,6 +67,8 @@ def check(store: Store) -> list[str]:
     for name in (VECTORS, WORDS, ARTICLE_WORDS):
         try:
             lines += [difference.text for difference in differences(store, store.indexes, name)]
+        except ArchiveUnreachableError:
+            raise
         except ArchiveError as error:
             lines.append(f"{name}: {error}")
     return lines
@@ -98,9 +99,10 @@ def mend_indexes(store: Store, indexes: Indexes, embedder: Embedder, mended: Men
     for name in (VECTORS, WORDS, ARTICLE_WORDS):
         try:
             _mend_index(store, indexes, name, embedder, mended)
+        except ArchiveUnreachableError:
+            raise  # what does not answer now is not therefore broken
         except ArchiveError:
-            indexes.close()
-            shutil.rmtree(indexes.folder / name, ignore_errors=True)
+            indexes.discard(name)
             mended.rebuilt.append(name)
             _mend_index(store, indexes, name, embedder, mended)
 

@@ -70,7 +70,8 @@ class Archive:
 
         `settings` default to `newsrag.toml` in the present folder and the built-in values. Raises
         `ArchiveError` when the folder holds no archive and `create` is false, and
-        `ArchiveMismatchError` when it was made with another embedding model.
+        `ArchiveMismatchError` when it was made with another embedding model, or has its vectors at
+        another store.
         """
         settings = settings or load_settings()
         folder = Path(path)
@@ -80,7 +81,7 @@ class Archive:
                 f"make one with: newsrag ingest PATH --archive {folder}"
             )
         made_with = (settings.embedding_model, settings.passage_characters)
-        store = Store(folder, *made_with, settings.database)
+        store = Store(folder, *made_with, settings.database, settings.store)
         embedder = SentenceTransformerEmbedder(settings.embedding_model)
         return cls(store, settings, embedder, make_llm(settings))
 
@@ -107,6 +108,7 @@ class Archive:
         *inputs: str | Path | Article,
         progress: Callable[[IngestReport], None] = lambda report: None,
         waiting: Waiting | None = None,
+        ray: str = "",
     ) -> IngestReport:
         """Store articles from files, folders, web addresses ("https://...") and `Article` objects.
 
@@ -118,14 +120,24 @@ class Archive:
         that does not exist, `ArchiveLockedError`, `ArchiveError`. While another process or thread
         writes, `waiting` is told so once, in a sentence, and it is waited for; without `waiting`
         that is an `ArchiveLockedError`.
-        """
-        from rag.ingest import ingest, records
 
+        `ray` is the address of a Ray cluster, or "local" for one that is started here: its workers
+        read the files, which they must see under the same paths, and embed. Raises `SettingsError`
+        when there is none.
+        """
+        from rag.cluster import over_cluster
+        from rag.ingest import ingest, records
+        from rag.sources import Reading, load
+
+        embedder: Embedder = self._encoder()
+        reading: Reading = load
+        if ray:
+            embedder, reading = over_cluster(self._store, embedder, ray)
         folder, allow_private = self._store.folder, self.settings.allow_private_urls
-        found = records(inputs, folder, allow_private=allow_private)
+        found = records(inputs, folder, allow_private=allow_private, reading=reading)
         with self._store.writing(waiting):
             characters = self._store.passage_characters
-            return ingest(self._store, self._encoder(), found, characters, progress)
+            return ingest(self._store, embedder, found, characters, progress)
 
     def article(self, article_id: str, revision: int | None = None) -> Article:
         """The current revision of an article, or a given one. Raises `ArticleNotFoundError`."""

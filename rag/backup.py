@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 from rag import ledgeraudit as audit
 from rag.agreement import check, mend
 from rag.conversationfile import FILE_NAME as CONVERSATIONS
+from rag.editions import forget_stores
 from rag.errors import ArchiveError
 from rag.indexes import Indexes, entries_of
 from rag.ledger import Ledger
@@ -193,6 +194,7 @@ def _restore(
                     raise _UnsoundError(f"{name} is not what was backed up")
             if name.endswith(".sqlite") and (faults := integrity(folder / name)):
                 raise _UnsoundError(faults[0])
+    forget_stores(folder / FILE_NAME)
     store = Store(folder)
     try:
         with store.writing():

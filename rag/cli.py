@@ -10,12 +10,12 @@ import typer
 from rich.console import Console
 from typer.core import TyperGroup
 
+from rag.commands_ingest import app as ingesting
 from rag.commands_maintenance import app as maintenance
 from rag.commands_timeline import app as telling
-from rag.commands_watch import app as watching
 from rag.errors import NewsragError, SettingsError
-from rag.options import DEFAULT_ARCHIVE, ArchiveOption, DatabaseOption, JsonOption, day
-from rag.printing import AnswerPrinter, console, errors, plain, summary
+from rag.options import DEFAULT_ARCHIVE, ArchiveOption, JsonOption, day
+from rag.printing import AnswerPrinter, console, errors, plain
 
 if TYPE_CHECKING:
     from rag.archive import Archive
@@ -53,34 +53,6 @@ ModelNameOption = Annotated[
 
 
 @app.command()
-def ingest(
-    paths: Annotated[
-        list[str], typer.Argument(help="Files, folders, addresses of pages and feeds.")
-    ],
-    archive: ArchiveOption = DEFAULT_ARCHIVE,
-    database: DatabaseOption = None,
-) -> None:
-    """Put articles into the archive, from files, the web and feeds.
-
-    Files: .txt .md .html .json .jsonl .csv .tsv .pdf .docx .eml .mbox .warc, any of them in .zip,
-    .gz or .zst, and .opml for a list of feeds. Of a feed, only what is new or changed is read.
-    Running it again continues where it stopped; unchanged articles cost nothing.
-    """
-    from rag.progress import ingest_with_progress
-
-    with _open(archive, create=True, database=database) as opened:
-        report, interrupted = ingest_with_progress(opened, paths, errors())
-    for failure in report.failures:
-        errors().print(plain(str(failure)), style="yellow")
-    console().print(plain(summary(report)))
-    if interrupted:
-        errors().print("Interrupted. The same command continues from here.")
-        raise typer.Exit(130)
-    if report.failures:
-        raise typer.Exit(1)
-
-
-@app.command()
 def status(archive: ArchiveOption = DEFAULT_ARCHIVE, as_json: JsonOption = False) -> None:
     """Say what the archive holds."""
     with _open(archive) as opened:
@@ -102,6 +74,7 @@ def status(archive: ArchiveOption = DEFAULT_ARCHIVE, as_json: JsonOption = False
         ("period", f"{period}, {held.undated:,} undated"),
         ("outlets", ", ".join(f"{s} ({n:,})" for s, n in list(held.sources.items())[:10])),
         ("embedding model", held.embedding_model),
+        ("vectors", held.store),
         ("size", f"{held.size_bytes / 1e6:,.1f} MB"),
     ):
         table.add_row(name, plain(value))
@@ -380,8 +353,8 @@ def _open(folder: Path, create: bool = False, **flags: str | None) -> Archive:
     return Archive.open(folder, load_settings(None, **flags), create=create)
 
 
+app.add_typer(ingesting)
 app.add_typer(maintenance)
-app.add_typer(watching)
 app.add_typer(telling)
 
 if __name__ == "__main__":

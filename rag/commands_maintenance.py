@@ -106,6 +106,10 @@ def reindex(
     embedding_model: Annotated[
         str | None, typer.Option(help="The new embedding model; default: that of the settings.")
     ] = None,
+    store: Annotated[
+        str | None,
+        typer.Option(help='Where the vectors are to be: a Chroma server\'s URL, or "local".'),
+    ] = None,
 ) -> None:
     """Make the indexes anew, by the settings; the old ones serve until the new are complete.
 
@@ -116,13 +120,14 @@ def reindex(
     from rag.reindex import ReindexReport
     from rag.settings import load_settings
 
-    settings = load_settings(None, embedding_model=embedding_model)
+    settings = load_settings(None, embedding_model=embedding_model, store=store)
     embedder = SentenceTransformerEmbedder(settings.embedding_model)
 
     def show(report: ReindexReport) -> None:
         errors().print(f"{report.done:,} of {report.total:,} articles")
 
-    maintenance.rebuild(archive, embedder, settings.passage_characters, show, _wait)
+    characters = settings.passage_characters
+    maintenance.rebuild(archive, embedder, characters, show, _wait, settings.store)
     console().print(plain(f"{archive} now uses {embedder.name}."))
     if load_settings().embedding_model != embedder.name:
         console().print(plain(f'Put into newsrag.toml: embedding_model = "{embedder.name}"'))

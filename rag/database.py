@@ -64,6 +64,7 @@ ADDED = (
 )
 INDEXES = """
 CREATE INDEX IF NOT EXISTS articles_state ON articles (state, day);
+CREATE INDEX IF NOT EXISTS articles_id_state ON articles (id, state);
 CREATE INDEX IF NOT EXISTS articles_changed ON articles (valid_from) WHERE valid_from > 0;
 CREATE INDEX IF NOT EXISTS passages_article ON passages (article_id, revision);
 CREATE INDEX IF NOT EXISTS origins_article ON origins (article_id);

@@ -93,6 +93,11 @@ class Ledger:
         with self.transaction() as db:
             db.executemany(SET_META, values.items())
 
+    def forget_meta(self, name: str) -> None:
+        """Keep a setting no longer."""
+        with self.transaction() as db:
+            db.execute("DELETE FROM meta WHERE key = ?", (name,))
+
     # -- writing ------------------------------------------------------------------------------
 
     def is_known(self, origin: str, article: Article) -> bool:
@@ -101,17 +106,29 @@ class Ledger:
         rows = self.rows(query, (_kept(origin),))
         return rows == [(article.id, article_digest(article))]
 
+    def origins(self) -> Iterator[tuple[str, str, str]]:
+        """Each origin with the id and the digest of the article that it last gave."""
+        rows = self.stream("SELECT origin, article_id, digest FROM origins")
+        return cast(Iterator[tuple[str, str, str]], rows)
+
     def stage(
-        self, origin: str, article: Article, spans: Sequence[Span], *, replaces: bool
+        self,
+        origin: str,
+        article: Article,
+        spans: Sequence[Span],
+        *,
+        replaces: bool,
+        durable: bool = True,
     ) -> StageResult:
         """Note the article as pending, unless it is stored already.
 
         With `replaces`, an article of another id that this origin alone gave before becomes old
-        once this one is current: a file that holds one article and was edited.
+        once this one is current: a file that holds one article and was edited. What is not
+        `durable` may be lost with the power before `publish`, and must be given again.
         """
         digest = article_digest(article)
         origin = _kept(origin)
-        with self.transaction() as db:
+        with self.transaction(durable=durable) as db:
             before = db.execute(
                 "SELECT article_id FROM origins WHERE origin = ?", (origin,)
             ).fetchone()

@@ -85,10 +85,14 @@ def rebuild(
     passage_characters: int,
     progress: Callable[[ReindexReport], None] = lambda report: None,
     waiting: Waiting | None = None,
+    server: str = "",
 ) -> ReindexReport:
-    """Bring the archive to another embedding model or length of passages, while it serves."""
+    """Bring the archive to another embedding model, length of passages or `server` for its vectors.
+
+    It serves meanwhile.
+    """
     with _opened(folder) as store:
-        return reindex.reindex(store, embedder, passage_characters, progress, waiting)
+        return reindex.reindex(store, embedder, passage_characters, progress, waiting, server)
 
 
 def export(folder: Path, file: Path) -> int:

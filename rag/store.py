@@ -5,9 +5,8 @@ The ledger decides what exists; the indexes are derived from it and follow.
 
 from __future__ import annotations
 
-import shutil
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import date
@@ -19,14 +18,16 @@ from rag import ledgeraudit as audit
 from rag.census import Census
 from rag.database import MOVED, UNFINISHED
 from rag.databases import open_database
+from rag.editions import clear_retired, indexes_of, use_store
 from rag.errors import ArchiveError, ArchiveMismatchError, ArticleNotFoundError
 from rag.files import folder_size
-from rag.indexes import Indexes, article_entry, edition_folder, entries_of, other_editions
+from rag.indexes import article_entry, edition_folder, entries_of
 from rag.ledger import Ledger
 from rag.lock import Waiting, WriteLock
 from rag.models import Vector, Vectors
 from rag.reports import ArchiveStatus
 from rag.rows import PassageRow, Staged
+from rag.settings import LOCAL_STORE
 from rag.types import Article
 from rag.vectors import VectorIndex
 from rag.words import Filters, IndexEntry, WordIndex
@@ -65,7 +66,7 @@ class Store:
     """An archive's folder: `articles.sqlite` (or the note of a PostgreSQL), and the indexes in use.
 
     The first edition has its indexes in the folder itself, a later one in `edition-N/`: `vectors/`
-    (Chroma) and `words/` (tantivy, twice).
+    (Chroma, unless a server has them) and `words/` (tantivy, twice).
     """
 
     def __init__(
@@ -74,12 +75,14 @@ class Store:
         embedding_model: str | None = None,
         passage_characters: int = 0,
         database: str = "",
+        store: str = "",
         *,
         adopt: bool = False,
     ) -> None:
         """Open or make an archive with these settings; without a model, open it as it was made.
 
-        `database` and `adopt` are those of `rag.databases.open_database`. Raises `ArchiveError`,
+        `database` and `adopt` are those of `rag.databases.open_database`; `store` is where the
+        vectors are to be, as in the settings. Raises `ArchiveError`,
         `ArchiveMismatchError`.
         """
         try:
@@ -99,7 +102,8 @@ class Store:
             self._version = meta.get(_VERSION)
             self.embedding_model = meta["embedding_model"]
             self.passage_characters = int(meta["passage_characters"])
-            self.indexes = Indexes(edition_folder(folder, int(meta.get("edition", 0))))
+            use_store(self.ledger, folder, store)
+            self.indexes = indexes_of(self.ledger.meta(), folder)
         except BaseException as error:
             self.ledger.close()
             if isinstance(error, KeyError | ValueError):
@@ -170,7 +174,7 @@ class Store:
             meta = self.ledger.meta()
             self.must_mend = bool(meta.get(UNFINISHED))
             self.ledger.set_meta({UNFINISHED: "1"})
-            self._clear_retired(meta)
+            clear_retired(self.ledger, self.folder, meta)
             try:
                 yield
             except ArticleNotFoundError:
@@ -192,15 +196,6 @@ class Store:
         """Hold the write lock to read; raises or waits as `writing` does."""
         with self._lock.held(waiting):
             yield
-
-    def _clear_retired(self, meta: Mapping[str, str]) -> None:
-        """Delete the editions that no search can be in any more."""
-        current = int(meta.get("edition", 0))
-        kept = {current, int(meta.get("next_edition", current))}
-        if retired := other_editions(self.folder, kept):
-            self.ledger.keep_editions(kept)
-            for folder in retired:
-                shutil.rmtree(folder, ignore_errors=True)
 
     def index(
         self, staged: Sequence[Staged], entries: Sequence[IndexEntry], vectors: Vectors
@@ -251,6 +246,7 @@ class Store:
             size_bytes=folder_size(self.folder) + self.ledger.database.size(),
             copied=copied,
             copies=copies,
+            store=self.indexes.place.url if self.indexes.place else LOCAL_STORE,
         )
 
     # -- reading ------------------------------------------------------------------------------
@@ -334,7 +330,7 @@ class Store:
             if folder == self.indexes.folder:
                 self.indexes.reload()
                 return True
-            before, self.indexes = self.indexes, Indexes(folder)
+            before, self.indexes = self.indexes, indexes_of(meta, self.folder)
             self.embedding_model = meta["embedding_model"]
             self.passage_characters = int(meta["passage_characters"])
             before.close()
