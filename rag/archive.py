@@ -78,7 +78,7 @@ class Archive:
                 f"make one with: newsrag ingest PATH --archive {folder}"
             )
         made_with = (settings.embedding_model, settings.passage_characters)
-        store = Store(folder, *made_with, settings.database)
+        store = Store(folder, *made_with, database=settings.database)
         embedder = SentenceTransformerEmbedder(settings.embedding_model)
         return cls(store, settings, embedder, make_llm(settings))
 
