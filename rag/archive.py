@@ -80,8 +80,13 @@ class Archive:
                 f"there is no archive in {folder}; "
                 f"make one with: newsrag ingest PATH --archive {folder}"
             )
-        made_with = (settings.embedding_model, settings.passage_characters)
-        store = Store(folder, *made_with, settings.database, settings.store)
+        store = Store(
+            folder,
+            settings.embedding_model,
+            settings.passage_characters,
+            database=settings.database,
+            store=settings.store,
+        )
         embedder = SentenceTransformerEmbedder(settings.embedding_model)
         return cls(store, settings, embedder, make_llm(settings))
 

@@ -74,9 +74,9 @@ class Store:
         folder: Path,
         embedding_model: str | None = None,
         passage_characters: int = 0,
+        *,
         database: str = "",
         store: str = "",
-        *,
         adopt: bool = False,
     ) -> None:
         """Open or make an archive with these settings; without a model, open it as it was made.

@@ -93,7 +93,7 @@ def make_archive(
     database: str = "",
 ) -> Archive:
     settings = Settings()
-    store = Store(folder, settings.embedding_model, settings.passage_characters, database)
+    store = Store(folder, settings.embedding_model, settings.passage_characters, database=database)
     return Archive(store, settings, embedder, llm or ScriptedLLM())
 
 

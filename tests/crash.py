@@ -218,7 +218,7 @@ def run(folder: Path, seed: int, kills: int, seconds: float = 1e9, database: str
     journal.touch()
     archive = folder / "archive"
     if not holds_archive(archive):
-        Store(archive, HashEmbedder.name, 250, database).close()
+        Store(archive, HashEmbedder.name, 250, database=database).close()
     chance = random.Random(seed)
     findings = Findings()
     started = time.monotonic()

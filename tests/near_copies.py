@@ -25,6 +25,7 @@ from wire_stories import COPIES, Made, made_set
 
 from rag import Article, groups
 from rag.ledger import Ledger
+from rag.ledgerfile import LedgerFile
 from rag.types import Span
 
 WANTED = 0.95
@@ -34,7 +35,7 @@ Pair = tuple[int, int]
 
 def grouped(made: Sequence[Made], folder: Path) -> tuple[list[int], float]:
     """The story of each article, and the seconds that grouping them took."""
-    ledger = Ledger(folder / "articles.sqlite")
+    ledger = Ledger(LedgerFile(folder / "articles.sqlite"))
     for number, one in enumerate(made):
         article = Article(f"a{number}", one.story.title, one.story.text, one.story.outlet)
         ledger.stage(f"o{number}", article, [Span(0, len(article.text))], replaces=False)

@@ -13,13 +13,13 @@ from rag.databaseurl import VARIABLE, without_password
 from rag.store import Store
 
 SECRETS = [
-    "postgresql://news:hunter2@host:5432/name",
-    "postgres://news:hunter2@[::1]/name?sslmode=require",
+    "postgresql://news:hunter2@127.0.0.1:1/name",
+    "postgres://news:hunter2@[::1]:1/name?sslmode=require",
     "postgresql:///name?host=/run&password=hunter2",
-    "postgresql://news:x@hunter2@host/name",
-    "postgresql://news:x/hunter2@host/name",
-    "postgresql://news:x#hunter2@host/name",
-    "postgresql://news:12?hunter2@host/name",
+    "postgresql://news:x@hunter2@127.0.0.1:1/name",
+    "postgresql://news:x/hunter2@127.0.0.1:1/name",
+    "postgresql://news:x#hunter2@127.0.0.1:1/name",
+    "postgresql://news:12?hunter2@127.0.0.1:1/name",
     "postgresql://news:hunter2",
     "hunter2",
 ]
@@ -53,6 +53,6 @@ def test_without_the_driver_its_installation_is_named(monkeypatch, tmp_path: Pat
     adapter._driver.cache_clear()
     try:
         with pytest.raises(ArchiveError, match=r"constraints.txt -e '.\[postgres\]'"):
-            Store(tmp_path / "archive", "m", 1000, "postgresql://host/name")
+            Store(tmp_path / "archive", "m", 1000, database="postgresql://host/name")
     finally:
         adapter._driver.cache_clear()

@@ -45,7 +45,7 @@ def folder(tmp_path: Path, url: str) -> Path:
 
 
 def fill(folder: Path, url: str = "") -> None:
-    store = Store(folder, HashEmbedder.name, 300, url)
+    store = Store(folder, HashEmbedder.name, 300, database=url)
     put(store, [article(n, f"Word{n} opens. {LONG}", published=None) for n in range(5)])
     put(store, [article(4, f"Fresh4 opens. {LONG}", source=None)])
     store.close()
@@ -74,9 +74,6 @@ def ledger_of(folder: Path) -> list[object]:
         ]
 
 
-# reaching it
-
-
 def test_the_url_with_its_password_may_come_from_the_environment(
     url: str, tmp_path: Path, monkeypatch
 ) -> None:
@@ -100,16 +97,16 @@ def test_a_server_that_is_not_there_is_one_sentence(tmp_path: Path, postgres) ->
     with pytest.raises(
         ArchiveError, match=f'{url} cannot be opened .*"none" does not exist'
     ) as one:
-        Store(tmp_path / "archive", "m", 1000, url)
+        Store(tmp_path / "archive", "m", 1000, database=url)
     with pytest.raises(ArchiveError, match="Connection refused") as other:
-        Store(tmp_path / "archive", "m", 1000, "postgresql://127.0.0.1:1/none")
+        Store(tmp_path / "archive", "m", 1000, database="postgresql://127.0.0.1:1/none")
     assert "\n" not in f"{one.value}{other.value}"
     assert not (tmp_path / "archive" / "database.json").exists()
 
 
 def test_a_database_that_cannot_hold_all_text_is_refused(tmp_path: Path, postgres) -> None:
     with pytest.raises(ArchiveError, match="stores text as SQL_ASCII, not as UTF8"):
-        Store(tmp_path / "archive", "m", 1000, postgres.database(encoding="SQL_ASCII"))
+        Store(tmp_path / "archive", "m", 1000, database=postgres.database(encoding="SQL_ASCII"))
 
 
 # the same as in SQLite
@@ -204,7 +201,7 @@ def test_a_database_has_its_indexes_in_one_folder(
 ) -> None:
     other = tmp_path / "other"
     with pytest.raises(ArchiveError, match=r"repair --archive .*other --database") as caught:
-        Store(other, HashEmbedder.name, 300, url)
+        Store(other, HashEmbedder.name, 300, database=url)
     assert str(folder) in str(caught.value)
     open_before = Store(folder)
     mended, left = maintenance.repair(other, None, embedder_for, url)

@@ -35,7 +35,7 @@ def story(text: str, modified: date | None = None, number: int = 1) -> Article:
 
 @pytest.fixture
 def store(tmp_path: Path, database: str) -> Iterator[Store]:
-    opened = Store(tmp_path / "archive", HashEmbedder.name, 300, database)
+    opened = Store(tmp_path / "archive", HashEmbedder.name, 300, database=database)
     yield opened
     opened.close()
 

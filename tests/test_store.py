@@ -52,7 +52,7 @@ def counting(embedder: SentenceTransformerEmbedder) -> CountingEmbedder:
 
 @pytest.fixture
 def store(tmp_path: Path, database: str):
-    opened = Store(tmp_path / "archive", "m", 1000, database)
+    opened = Store(tmp_path / "archive", "m", 1000, database=database)
     yield opened
     opened.close()
 
