@@ -138,8 +138,10 @@ def _canonical(url: str) -> str:
 
     # courlan drops query parts without "=", which in "story.php?20230814" name the article.
     if all("=" in part for part in urlsplit(url).query.split("&") if part):
-        return clean_url(url) or url
-    return url
+        url = clean_url(url) or url
+    # A place in a page is no page of its own; "#!" and "#/" lead to one in a page made by scripts.
+    page, _, place = url.partition("#")
+    return url if place.startswith(("!", "/")) else page
 
 
 def _walk(path: Path) -> list[Path]:

@@ -25,6 +25,7 @@ from pathlib import Path
 
 import numpy as np
 
+import rag.groups
 import rag.ingest
 import rag.reindex
 import rag.vectors
@@ -60,6 +61,7 @@ class HashEmbedder:
 def small_batches() -> None:
     """Many steps in little time, so that kills fall into each of them."""
     rag.ingest._BATCH_PASSAGES = 24
+    rag.groups._BATCH = 2
     rag.reindex._BATCH_ARTICLES = 8
     rag.vectors.SYNC_THRESHOLD = 100  # the graph is written every so many vectors
 

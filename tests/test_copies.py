@@ -11,6 +11,7 @@ from wire_stories import COPIES, NO_COPIES, story
 
 from rag import Archive, Article, ArticleNotFoundError, groups, maintenance
 from rag.copies import BANDS, Wording, bands, is_copy
+from rag.serial import answer_from_dict
 from rag.store import Store
 
 _LINES = """
@@ -190,6 +191,16 @@ def test_a_question_of_an_earlier_day_has_the_copies_of_that_day(either: Archive
         told[day.month] = {(a.id, a.revision) for a in (one.article, *one.copies)}
     assert told[2] == {("a0", 1), ("a1", 1), ("a2", 1)}
     assert told[4] == {("a0", 1), ("a2", 1)}
+
+
+def test_old_citations_open_the_revision_that_they_quote(archive: Archive) -> None:
+    archive.ingest(wire(1), wire(2))
+    saved = archive.ask(QUESTION, wording=False).to_dict()
+    archive.ingest(wire(1, TAIL), wire(2, PARAGRAPHS[1]))
+    again = answer_from_dict(saved, archive.article)
+    assert again.citations
+    assert {(c.article.revision, c.article.text) for c in again.citations} == {(1, WIRE)}
+    assert [p.copies[0].revision for p in again.passages if p.copies] == [1]
 
 
 def test_what_a_crash_left_out_is_grouped_by_the_next_start(
