@@ -69,9 +69,12 @@ def corpus_archive(
 
 
 def make_archive(
-    folder: Path, embedder: SentenceTransformerEmbedder, llm: ScriptedLLM | None = None
+    folder: Path,
+    embedder: SentenceTransformerEmbedder,
+    llm: ScriptedLLM | None = None,
+    settings: Settings | None = None,
 ) -> Archive:
-    settings = Settings()
+    settings = settings or Settings()
     store = Store(folder, settings.embedding_model, settings.passage_characters)
     return Archive(store, settings, embedder, llm or ScriptedLLM())
 

@@ -24,7 +24,6 @@ from ui.keeping import (
     asked_of,
     data_of,
     day_of,
-    filter_label,
     found,
     iso,
     listed,
@@ -72,10 +71,9 @@ class ChatPage:
         sidebar.dialogs.erase(self.delete, [sidebar.search, *here], everything, **quiet)
         gr.on(
             [parts.conversation.change, *(one.change for one in filters)],
-            None, [parts.conversation, *filters], None,
+            None, [parts.conversation, *filters], [composer.box],
             js="(...shown) => window.newsrag.address(shown)",
         )  # fmt: skip
-        gr.on([one.change for one in filters], filter_label, filters, [composer.box], **quiet)
         Keeping(parts, view, self._archive, self._answering).wire(quiet)
 
     # -- asking -------------------------------------------------------------------------------

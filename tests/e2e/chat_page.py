@@ -7,12 +7,15 @@ import os
 import re
 import shutil
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import date
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
+from weakref import WeakKeyDictionary
 
 import pytest
 
@@ -99,7 +102,7 @@ class Model:
 
 
 def _reply(prompt: str) -> bytes:
-    first = re.search(r"\[1\] (?:\([^)]*\) )?(.*)", prompt)  # without its title
+    first = re.search(r"\[1\] (?:\(.*\) )?(.*)", prompt)  # without its title, which may have ")"
     words = f"{first[1] if first else 'Nothing.'} [1]"
     chunk = {"id": "1", "object": "chat.completion.chunk", "created": 0, "model": "fake"}
     deltas = [{"role": "assistant", "content": words}, {}]
@@ -131,6 +134,32 @@ def launched() -> Iterator[Browser]:
 
 Open = Callable[..., Page]
 
+_QUEUE = "/gradio_api/queue/"
+_UNDER_WAY: WeakKeyDictionary[Page, set[Any]] = WeakKeyDictionary()
+"""Requests of each page that are not over: what is sent to the server, and what it streams back."""
+
+
+def watch_requests(page: Page) -> None:
+    under_way = _UNDER_WAY[page] = set()
+
+    def over(request: Any) -> None:  # Playwright takes no built-in function
+        under_way.discard(request)
+
+    page.on("request", lambda one: _QUEUE in one.url and under_way.add(one))
+    page.on("requestfinished", over)
+    page.on("requestfailed", over)
+
+
+def settled(page: Page) -> None:
+    """Wait until the server has said all: who leaves before breaks a stream off.
+
+    Gradio's client then writes an error to the console, of a page that nobody sees any more.
+    """
+    end = time.monotonic() + MS / 1000
+    while _UNDER_WAY[page]:
+        assert time.monotonic() < end, [one.url for one in _UNDER_WAY[page]]
+        page.wait_for_timeout(20)
+
 
 @contextmanager
 def visiting(browser: Browser) -> Iterator[Open]:
@@ -150,6 +179,7 @@ def visiting(browser: Browser) -> Iterator[Open]:
         context.set_default_timeout(MS)
         contexts.append(context)
         page = context.new_page()
+        watch_requests(page)
         page.on("dialog", lambda dialog: (wrong.append(dialog.message), dialog.dismiss()))
         page.on("pageerror", lambda error: wrong.append(str(error)))
         home = urlsplit(url)._replace(path="/", query="").geturl()

@@ -14,7 +14,19 @@ from urllib.parse import urlencode
 
 import numpy as np
 import pytest
-from chat_page import MS, Browser, Open, Page, ask, done, expect, launched, served, visiting
+from chat_page import (
+    MS,
+    Browser,
+    Open,
+    Page,
+    ask,
+    done,
+    expect,
+    launched,
+    served,
+    settled,
+    visiting,
+)
 from conftest import ScriptedLLM, make_archive
 from hostile import HOSTILE as ALL
 
@@ -28,6 +40,7 @@ from rag import (
     Looked,
     RankedPassage,
     Sentence,
+    Settings,
     Short,
     Trace,
 )
@@ -119,10 +132,11 @@ class Sparing:
 def archive(
     tmp_path_factory: pytest.TempPathFactory, embedder: SentenceTransformerEmbedder
 ) -> Iterator[Archive]:
-    sayings = (f"{short(evil, 60)} [1]. " for evil in HOSTILE)
+    sayings = (f"{short(evil, 60)} [1]. " for evil in HOSTILE[:12])  # no model may say more
     llm = ScriptedLLM(*sayings, phrase=HOSTILE[0])
     folder = tmp_path_factory.mktemp("hostile") / "archive"
-    with make_archive(folder, Sparing(embedder), llm) as archive:  # type: ignore[arg-type]
+    shown = Settings(accepted_error=1)  # no refusals: what the model says is to be on the page
+    with make_archive(folder, Sparing(embedder), llm, shown) as archive:  # type: ignore[arg-type]
         fact = Article("fact", HOSTILE[6], f"{HOSTILE[0]} {FACT}", HOSTILE[8], HOSTILE[24])
         articles = [article(n, evil) for n, evil in enumerate(HOSTILE)]
         assert not archive.ingest(fact, *articles).failures
@@ -229,6 +243,7 @@ def test_a_question_its_answer_and_its_article(
         page.get_by_role("button", name="Back to the sources").click()
         expect(page.locator(".nr-article")).to_have_count(0, timeout=MS)
     rate(archive)
+    settled(page)
     page.reload()
     expect(page.locator(".nr-turn")).to_have_count(n - first + 1, timeout=MS)
     chat_unbroken(page)
@@ -262,11 +277,21 @@ def test_the_titles_of_saved_conversations(visit: Open, address: str, archive: A
             expect(page.locator("dialog[open]")).to_have_count(0)
 
 
-def test_what_the_model_says(visit: Open, address: str) -> None:
+@pytest.mark.parametrize(
+    "question, place, said",
+    [
+        ("How many nests did the kestrel counters find?", ".nr-short span", HOSTILE[0]),
+        ("What is known about the kestrel counters of Marrow island?", ".nr-answer", "4,711"),
+    ],
+)
+def test_what_the_model_says(
+    visit: Open, address: str, question: str, place: str, said: str
+) -> None:
+    """Its phrase, which stands in the evidence, is shown; its other words are checked first."""
     page = visit(address)
-    ask(page, "How many nests did the kestrel counters find?")
+    ask(page, question)
     done(page)
-    expect(page.locator("#nr-latest .nr-turn")).to_contain_text("4,711")
+    expect(page.locator(f"#nr-latest {place}")).to_contain_text(said)
     chat_unbroken(page)
 
 
@@ -276,6 +301,7 @@ def test_the_address_of_the_chat(visit: Open, address: str) -> None:
     assert len(short_ones) >= 60
     for evil in short_ones:
         filters = dict.fromkeys(("since", "source", "c"), short(evil, 500))
+        settled(page)
         page.goto(f"{address}?{urlencode(filters)}")
         expect(page.locator("#nr-notice [role=alert]")).to_be_visible(timeout=MS)
         expect(page.locator(".nr-welcome")).to_be_visible(timeout=MS)
