@@ -57,7 +57,7 @@ class ChatPage:
         everything = [
             parts.bar, parts.talk, parts.latest, parts.notice, parts.sources, parts.article,
             parts.conversation, sidebar.kept, composer.question, composer.editing,
-            sidebar.search, *filters,
+            sidebar.search, sidebar.user, *filters,
         ]  # fmt: skip
 
         page.load(self.load, [view], everything, **quiet)
@@ -97,6 +97,7 @@ class ChatPage:
             filters.since: iso(days.get("since")),
             filters.until: iso(days.get("until")),
             filters.outlets: gr.update(choices=known, value=outlets),
+            self._parts.sidebar.user: turns.user_html(user_of(request)),
         }
         async for updates in self._show(user_of(request), query.get("c", ""), view):
             yield {**updates, self._parts.notice: wrong} if wrong else updates

@@ -38,7 +38,15 @@ FLAGS = [
 ROOT = Path(__file__).parents[2]
 CORPUS = ROOT / "corpus"
 PICTURES = Path(os.environ.get("NEWSRAG_SCREENSHOTS") or ROOT / "build" / "screenshots")
-MS = 30_000
+MS = 60_000
+"""How long anything may take, on a machine that is busy with other things."""
+expect.set_options(timeout=MS)
+
+View = tuple[int, int, str]
+"""Width, height and mode of a page, as `visit` takes them."""
+BOTH = pytest.mark.parametrize(
+    "view", [(1440, 900, "light"), (390, 844, "dark")], ids=["wide", "phone"]
+)
 
 LAMP = "Engineer Odile Brandt replaced the lamp of the Tamarisk lighthouse in March."
 LIGHTHOUSE = Article(
@@ -172,9 +180,10 @@ def visiting(browser: Browser) -> Iterator[Open]:
         height: int = 900,
         scheme: str = "light",
         shows: str = "#nr-latest :is(.nr-welcome, .nr-turn)",
+        **options: Any,
     ) -> Page:
         context = browser.new_context(
-            viewport={"width": width, "height": height}, color_scheme=scheme
+            viewport={"width": width, "height": height}, color_scheme=scheme, **options
         )
         context.set_default_timeout(MS)
         contexts.append(context)
@@ -188,7 +197,7 @@ def visiting(browser: Browser) -> Iterator[Open]:
             lambda r: r.url.startswith((home, "data:", "blob:")) or wrong.append(r.url),
         )
         page.goto(url)
-        expect(page.locator(shows)).to_be_visible(timeout=MS)
+        expect(page.locator(shows)).to_be_visible()
         return page
 
     yield go
@@ -202,20 +211,40 @@ def ask(page: Page, question: str, shown: str = "") -> None:
     box = page.get_by_label("Question", exact=True)
     box.fill(question)
     box.press("Enter")
-    expect(box).to_have_value("", timeout=MS)
-    expect(page.locator(".nr-turn").last).to_contain_text(shown or question, timeout=MS)
+    expect(box).to_have_value("")
+    expect(page.locator(".nr-turn").last).to_contain_text(shown or question)
 
 
 def done(page: Page) -> None:
     """Wait for the end of the answer under way."""
     expect(page.locator("#nr-latest .nr-actions")).to_be_visible(timeout=4 * MS)
-    expect(page.get_by_role("button", name="Ask", exact=True)).to_be_visible(timeout=MS)
+    expect(page.get_by_role("button", name="Ask", exact=True)).to_be_visible()
+
+
+def drawer(page: Page) -> None:
+    """Open the saved conversations, where they are not open."""
+    if not page.locator("#nr-sidebar.open").count():
+        page.get_by_role("button", name="Toggle Sidebar").click()
+    expect(page.get_by_label("Search conversations")).to_be_in_viewport()
+
+
+def to_sources(page: Page) -> None:
+    """Show the sources of the latest answer, where the conversation covers them."""
+    if page.locator("#nr-right").is_hidden():
+        page.locator("#nr-latest .nr-to-sources").first.click()
+
+
+def forget(archive: Archive) -> None:
+    """Delete what is saved, for the next test."""
+    kept = archive.conversations()
+    for one in kept.list():
+        kept.delete(one.id)
 
 
 def check_highlight(page: Page, quote: str) -> None:
     mark = page.locator("#nr-mark")
-    expect(mark).to_have_text(quote, timeout=MS)  # not the mark of an article opened before
-    expect(mark).to_be_in_viewport(timeout=MS)
+    expect(mark).to_have_text(quote)  # not the mark of an article opened before
+    expect(mark).to_be_in_viewport()
     assert mark.text_content() == quote
 
 

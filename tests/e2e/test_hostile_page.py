@@ -231,21 +231,21 @@ def test_a_question_its_answer_and_its_article(
         box = page.get_by_label("Question", exact=True)
         box.fill(f"{evil}?")
         box.press("Enter")
-        expect(page.locator(".nr-turn")).to_have_count(n - first + 1, timeout=MS)
+        expect(page.locator(".nr-turn")).to_have_count(n - first + 1)
         done(page)
         chat_unbroken(page)
         opener = ".nr-answer .nr-cite" if n % 3 else ".nr-to-sources"
         page.locator(f"#nr-latest {opener}").first.click()
         if not n % 3:
             page.locator("#nr-sources .nr-title").first.click()
-        expect(page.locator(".nr-article .nr-headline")).to_be_visible(timeout=MS)
+        expect(page.locator(".nr-article .nr-headline")).to_be_visible()
         chat_unbroken(page)
         page.get_by_role("button", name="Back to the sources").click()
-        expect(page.locator(".nr-article")).to_have_count(0, timeout=MS)
+        expect(page.locator(".nr-article")).to_have_count(0)
     rate(archive)
     settled(page)
     page.reload()
-    expect(page.locator(".nr-turn")).to_have_count(n - first + 1, timeout=MS)
+    expect(page.locator(".nr-turn")).to_have_count(n - first + 1)
     chat_unbroken(page)
     summary = page.locator(".nr-turn summary", has_text="Note ✓").last
     summary.click()
@@ -303,8 +303,8 @@ def test_the_address_of_the_chat(visit: Open, address: str) -> None:
         filters = dict.fromkeys(("since", "source", "c"), short(evil, 500))
         settled(page)
         page.goto(f"{address}?{urlencode(filters)}")
-        expect(page.locator("#nr-notice [role=alert]")).to_be_visible(timeout=MS)
-        expect(page.locator(".nr-welcome")).to_be_visible(timeout=MS)
+        expect(page.locator("#nr-notice [role=alert]")).to_be_visible()
+        expect(page.locator(".nr-welcome")).to_be_visible()
         chat_unbroken(page)
 
 
@@ -327,7 +327,7 @@ def test_the_page_about_the_archive(visit: Open, address: str, stored: list[Arti
     while page.get_by_role("button", name="Show more").count():
         before = page.locator(".nr-entry").count()
         page.get_by_role("button", name="Show more").click()
-        expect(page.locator(".nr-entry")).not_to_have_count(before, timeout=MS)
+        expect(page.locator(".nr-entry")).not_to_have_count(before)
     assert page.locator(".nr-entry").count() > len(stored)
     page.locator("#nr-by-outlet-table summary").click()
     archive_unbroken(page)
@@ -336,7 +336,7 @@ def test_the_page_about_the_archive(visit: Open, address: str, stored: list[Arti
     archive_unbroken(page)
     for entry in stored:
         address_of(page, entry.id)
-        expect(page.locator("article.nr-stored .nr-passages li").first).to_be_visible(timeout=MS)
+        expect(page.locator("article.nr-stored .nr-passages li").first).to_be_visible()
         archive_unbroken(page)
 
 
@@ -344,7 +344,7 @@ def test_the_address_of_an_article_that_is_not_there(visit: Open, address: str) 
     page = visit(f"{address}archive?article=none", shows=".nr-stored .nr-error")
     for n, evil in enumerate(HOSTILE):
         address_of(page, f"{short(evil, 500)} {n}")
-        expect(page.locator(".nr-stored .nr-error")).to_contain_text(f"{n}.", timeout=MS)
+        expect(page.locator(".nr-stored .nr-error")).to_contain_text(f"{n}.")
         archive_unbroken(page)
 
 
@@ -385,7 +385,7 @@ def test_what_is_added_by_name_and_by_hand(visit: Open, address: str, archive: A
     archive_unbroken(page)
     page.get_by_role("textbox", name="Search titles").fill(" ".join(names))
     page.get_by_role("textbox", name="Search titles").press("Enter")
-    expect(page.locator(".nr-count")).to_contain_text("found", timeout=MS)
+    expect(page.locator(".nr-count")).to_contain_text("found")
     archive_unbroken(page)
     for held in archive.articles():
         if held.id not in before:
