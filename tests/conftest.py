@@ -90,9 +90,10 @@ def make_archive(
     folder: Path,
     embedder: SentenceTransformerEmbedder,
     llm: ScriptedLLM | None = None,
+    settings: Settings | None = None,
     database: str = "",
 ) -> Archive:
-    settings = Settings()
+    settings = settings or Settings()
     store = Store(folder, settings.embedding_model, settings.passage_characters, database=database)
     return Archive(store, settings, embedder, llm or ScriptedLLM())
 

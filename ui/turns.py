@@ -166,6 +166,13 @@ def dialogs_html() -> str:
     )
 
 
+def user_html(user: str) -> str:
+    """Who is logged in, and the way out; nothing where nobody needs to be."""
+    if not user:
+        return ""
+    return f'<p class="nr-user"><bdi>{text(user)}</bdi> <a href="/logout">Log out</a></p>'
+
+
 def close_html() -> str:
     """The way from the sources back to the conversation, where they cover it."""
     return '<button type="button" class="nr-close">Back to the conversation</button>'
