@@ -26,6 +26,12 @@ _MARKERS = re.compile(
     r"((?:\s*(?:\bsentences? )?\[\d+(?:\s*[,;]\s*\d+)*\])+)",
     re.IGNORECASE,
 )
+_LEAD_IN = re.compile(
+    # "The sentence [3] states that": what follows is the answer.
+    r"\A\W*(?:according to |as (?:stated|mentioned) in )?(?:the )?(?:sentences? )?"
+    r"(\[\d+\])(?:,| (?:state|say|mention|indicate|show|report|note)s? that) +(\w)",
+    re.IGNORECASE,
+)
 _GOES_ON = re.compile(r"\s*(?:,\s*)?[a-z]")
 """What follows a marker in the middle of a sentence."""
 _UNFINISHED_MARKER = re.compile(r"\s*\[[\d\s,;]*$")
@@ -143,6 +149,7 @@ def _segments(reply: str) -> list[tuple[str, tuple[int, ...]]]:
 
     All but the last segment are complete, however the reply goes on.
     """
+    reply = _LEAD_IN.sub(lambda lead: f"{lead[1]} {lead[2].upper()}", reply)
     parts = _MARKERS.split(_UNFINISHED_MARKER.sub("", reply))
     texts, markers = parts[0::2], [_numbers(marker) for marker in parts[1::2]]
     if len(texts) > 1 and not texts[0].strip(_EDGES) and texts[1].strip(_EDGES):

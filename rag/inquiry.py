@@ -23,7 +23,7 @@ from rag.reader import Reader
 from rag.retrieve import Found, Scope, Window, condense, search
 from rag.settings import Settings
 from rag.store import Store
-from rag.times import days_meant, hull, meant
+from rag.times import hull, meant, remarks
 from rag.turnstile import Turnstile
 from rag.types import (
     Answer,
@@ -113,7 +113,7 @@ def inquire(
         place.stand()
         looked = [run.look(asked, alone, scope) for asked, alone in parts(query)]
     passages = _interleaved([part.found for part in looked])
-    yield Evidence(query, passages, tuple(q for part in looked for q in part.quotes))
+    yield Evidence(query, passages, tuple(dict.fromkeys(q for part in looked for q in part.quotes)))
     with tools.wording.place() as place:
         for part in looked:
             if wording and part.probability >= WORTH_ASKING * tools.threshold:
@@ -202,7 +202,7 @@ class _Run:
         with self.stage("phrase"):
             reply = writing.phrase(self._tools.llm, part.query, part.evidence)
         part.short, part.home = short.from_phrase(part.query, reply.text, part.evidence)
-        said = {"phrase said": float(part.home is not None)}
+        said = {"phrase said": _sign(part.home is not None)}
         if reply.certainty is not None:
             said |= {"certainty known": 1.0, "certainty": reply.certainty}
         part.signals |= said
@@ -332,7 +332,8 @@ class _Run:
         missing = tuple(dict.fromkeys(word for part in open_parts for word in part.missing))
         status: Status = "answered" if answered else "abstained"
         left = " ".join(part.asked for part in open_parts) if answered else ""
-        sentences = tuple(sentence for part in answered for sentence in part.shown)
+        shown = (sentence for part in answered for sentence in part.shown)
+        sentences = tuple(dict.fromkeys(shown))
         return Answer(
             question,
             status,
@@ -343,7 +344,7 @@ class _Run:
             probability=decisive.probability,
             missing=left,
             looked=Looked(query, missing, count, first, last, times),
-            remarks=tuple(_remarks(sentences, times)) if answered else (),
+            remarks=tuple(remarks(sentences, times)) if answered else (),
         )
 
     def _trace(self, query: str, part: _Part) -> Trace:
@@ -365,15 +366,6 @@ class _Run:
         )
 
 
-def _remarks(sentences: Sequence[Sentence], times: Sequence[Meant]) -> Iterator[str]:
-    """Which days the question means, and which ones the quotes that are shown."""
-    yield from (f"“{one.text}” was taken as {one.days}." for one in times)
-    citations = dict.fromkeys(c for sentence in sentences for c in sentence.citations)
-    for number, citation in enumerate(citations, 1):
-        for one in days_meant(citation.quote, citation.article.published):
-            yield f"“{one.text}” in [{number}] is {one.days}."
-
-
 def _interleaved(found: Sequence[Sequence[Found]]) -> tuple[RankedPassage, ...]:
     """The passages of all parts by rank, each once."""
     ranks = range(max((len(one) for one in found), default=0))
@@ -387,8 +379,15 @@ def _says(text: str, phrase: Short | None) -> bool:
 
 
 def _agrees(part: _Part, sentence: Sentence) -> float:
-    """Whether the sentence has the phrase that the reader found in the passages."""
-    return float(_says(sentence.text, short.from_windows(part.query, part.windows)))
+    """Whether the sentence has the phrase that the reader found; 0 where none is asked for."""
+    if short.wanted(part.query) != "phrase":
+        return 0.0
+    return _sign(_says(sentence.text, short.from_windows(part.query, part.windows)))
+
+
+def _sign(holds: bool) -> float:
+    """A signal that is 0 where it does not apply."""
+    return 1.0 if holds else -1.0
 
 
 def _sentence(text: str) -> str:

@@ -152,7 +152,8 @@ class EndpointLLM:
         for piece in self._chunks(messages, max_tokens, **wish):
             text += piece.delta or ""
             for token in _tokens(piece):
-                least = min(least, token.logprob)
+                if token.logprob < 0:  # 0 stands for one that was guessed and only confirmed
+                    least = min(least, token.logprob)
         return Reply(text, None if least == math.inf else math.exp(least))
 
     def _chunks(
@@ -265,6 +266,12 @@ class LocalLLM:
         parameters.cache_ram_mib = 0  # else up to 8 GB of earlier prompts are kept
         if (allowed := usable_cores()) != os.cpu_count():  # llama.cpp would count all
             parameters.cpuparams.n_threads = parameters.cpuparams_batch.n_threads = allowed
+        # Answers repeat their evidence: what followed the last three tokens there is a good guess.
+        parameters.speculative.types = [
+            xllamacpp.common_speculative_type.COMMON_SPECULATIVE_TYPE_NGRAM_SIMPLE
+        ]
+        parameters.speculative.ngram_simple.size_n = 3
+        parameters.speculative.ngram_simple.size_m = 8
         parameters.verbosity = 0
         parameters.ui = False
         parameters.api_keys = [key]

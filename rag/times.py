@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import calendar
 import re
+from collections.abc import Iterator, Sequence
 from datetime import date, datetime, timedelta
 from functools import cache
 from typing import TYPE_CHECKING
 
 from rag.looked import Meant
 from rag.quantities import MONTHS, WEEKDAYS
+from rag.types import Sentence
 
 if TYPE_CHECKING:
     from dateparser.date import DateDataParser
@@ -83,6 +85,15 @@ def _resolved(match: re.Match[str], base: date, future: bool) -> Meant | None:
         first = min(first, base - _WEEK)
     said = " ".join(match[0].split())
     return Meant(said, first, base if since else min(last, base))
+
+
+def remarks(sentences: Sequence[Sentence], times: Sequence[Meant]) -> Iterator[str]:
+    """Which days the question means, and which ones the quotes that are shown."""
+    yield from (f"“{one.text}” was taken as {one.days}." for one in times)
+    citations = dict.fromkeys(c for sentence in sentences for c in sentence.citations)
+    for number, citation in enumerate(citations, 1):
+        for one in days_meant(citation.quote, citation.article.published):
+            yield f"“{one.text}” in [{number}] is {one.days}."
 
 
 def _days(text: str, base: date) -> tuple[date, date] | None:

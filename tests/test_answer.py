@@ -40,6 +40,8 @@ def drafts(*pieces: str) -> list[Draft]:
         ("It closed [1], and it opened [2].", [Draft("It closed, and it opened", (1, 2))]),
         ("It closed, as previously stated in [3].", [Draft("It closed", (3,))]),
         ("It closed, as stated by Sentence [3].", [Draft("It closed", (3,))]),
+        ("The sentence [3] states that it closed.", [Draft("It closed.", (3,))]),
+        ("According to sentence [3], it closed. [3]", [Draft("It closed.", (3,))]),
         ("[2] It closed. [3] It opened.", [Draft("It closed.", (2,)), Draft("It opened.", (3,))]),
     ],
 )
