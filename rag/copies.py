@@ -38,7 +38,8 @@ _STEADY = 6
 
 # Letters of Chinese and Japanese stand without spaces: each counts as a word.
 _WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]|\d+(?:[.,]\d+)*|[^\W\d]+")
-_CORRECTS = re.compile(r"\b(?:correct(?:s|ed|ion)|clarif(?:ies|ied|ication))\b", re.IGNORECASE)
+CORRECTS = re.compile(r"\b(?:correct(?:s|ed|ion)|clarif(?:ies|ied|ication))\b", re.IGNORECASE)
+"""What a text says that corrects another, or itself."""
 _NOTE = 200
 """Characters at both ends of a text in which it may say that it corrects another."""
 _NEGATION = re.compile(r"\b(?:not|no|never|nor|neither|without|\w+n['’]t)\b", re.IGNORECASE)
@@ -99,7 +100,7 @@ class Wording:
     def corrects(self) -> bool:
         """Whether it says, in its title or at an end, that it corrects."""
         ends = (self.title, self.text[:_NOTE], self.text[-_NOTE:])
-        return any(_CORRECTS.search(part) for part in ends)
+        return any(CORRECTS.search(part) for part in ends)
 
     def part(self, first: int, last: int) -> str:
         """The text of the words `first` to `last`, the last one not included."""

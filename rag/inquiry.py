@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from rag import abstain, short, verify
 from rag import answer as writing
 from rag.abstain import Calibration
+from rag.conflicts import disputes
 from rag.errors import LLMError
 from rag.evidence import EvidenceSentence, select
 from rag.looked import Looked, Meant
@@ -345,6 +346,7 @@ class _Run:
             missing=left,
             looked=Looked(query, missing, count, first, last, times),
             remarks=tuple(remarks(sentences, times)) if answered else (),
+            disputes=disputes(query, looked[0].found, sentences) if len(looked) == 1 else (),
         )
 
     def _trace(self, query: str, part: _Part) -> Trace:

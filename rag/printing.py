@@ -49,6 +49,8 @@ class AnswerPrinter:
             self._cited(phrase, (answer.short.citation,))
         for sentence in waiting:
             self.sentence(sentence)
+        for dispute in answer.disputes:
+            self._cited(plain(dispute.text), (dispute.later, dispute.earlier))
         if answer.missing:
             self._console.print(plain(f"Not in the archive: {answer.missing}"), style="italic")
         for remark in answer.remarks:

@@ -18,6 +18,7 @@ from rag.types import (
     Article,
     Check,
     Citation,
+    Dispute,
     RankedPassage,
     Sentence,
     Short,
@@ -50,6 +51,7 @@ def answer_from_dict(values: Values, article: FindArticle) -> Answer:
         missing=values["missing"],
         looked=looked and _looked(looked),
         remarks=tuple(values.get("remarks", ())),
+        disputes=tuple(_dispute(item, article) for item in values.get("disputes", ())),
     )
 
 
@@ -92,6 +94,12 @@ def _still_there(values: Values, article: FindArticle) -> Article | None:
         return article(values["article_id"], values["revision"])
     except ArticleNotFoundError:
         return None
+
+
+def _dispute(values: Values, article: FindArticle) -> Dispute:
+    later, earlier = (citation_from_dict(values[name], article) for name in ("later", "earlier"))
+    figures = str(values["figures"][0]), str(values["figures"][1])
+    return Dispute(later, earlier, figures, bool(values["corrects"]))
 
 
 def _looked(values: Values) -> Looked:

@@ -11,7 +11,7 @@ from datetime import date, datetime
 from textwrap import shorten
 from typing import Any, Literal
 
-from rag.looked import Looked
+from rag.looked import Looked, written
 
 Status = Literal["answered", "abstained"]
 
@@ -243,13 +243,46 @@ class Short:
 
 
 @dataclass(frozen=True, slots=True)
+class Dispute:
+    """Two sentences that answer with different figures, those of the later and the earlier article.
+
+    `corrects` is whether the later one says that the earlier one was wrong.
+    """
+
+    later: Citation
+    earlier: Citation
+    figures: tuple[str, str]
+    corrects: bool = False
+
+    @property
+    def text(self) -> str:
+        """For the reader: both figures with their outlets and dates, the later first."""
+        both = zip(self.figures, (self.later.article, self.earlier.article), strict=True)
+        later, earlier = (f"“{figure}” ({_signed(article)})" for figure, article in both)
+        if self.corrects:
+            return f"A later article corrects an earlier one: {later}, before that {earlier}."
+        return f"Articles differ: {later}, {earlier}."
+
+    def to_dict(self) -> dict[str, Any]:
+        """The dispute as JSON values."""
+        return {
+            "text": self.text,
+            "corrects": self.corrects,
+            "figures": list(self.figures),
+            "later": self.later.to_dict(),
+            "earlier": self.earlier.to_dict(),
+        }
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """Checked sentences with their citations, or an abstention with the closest passages.
 
     `short` is the phrase that was asked for, where one was. `probability` is the calibrated
     probability that the archive answers the question. `missing` says in one sentence which part of
     the question the answer leaves open, and is empty where none is known. `remarks` are sentences
-    for the reader: which days the question and the quotes mean.
+    for the reader: which days the question and the quotes mean. `disputes` are other articles that
+    answer with other figures.
     """
 
     question: str
@@ -262,6 +295,7 @@ class Answer:
     missing: str = ""
     looked: Looked | None = None
     remarks: tuple[str, ...] = ()
+    disputes: tuple[Dispute, ...] = ()
 
     @property
     def text(self) -> str:
@@ -270,9 +304,11 @@ class Answer:
 
     @property
     def citations(self) -> tuple[Citation, ...]:
-        """Every citation once, the sentences' then the phrase's: number n is `citations[n - 1]`."""
+        """Every citation once, of sentences, phrase, disputes: number n is `citations[n - 1]`."""
         phrase = [self.short.citation] if self.short else []
-        return tuple(dict.fromkeys([*(c for s in self.sentences for c in s.citations), *phrase]))
+        disputed = [c for dispute in self.disputes for c in (dispute.later, dispute.earlier)]
+        said = (c for s in self.sentences for c in s.citations)
+        return tuple(dict.fromkeys([*said, *phrase, *disputed]))
 
     @property
     def closest(self) -> tuple[tuple[RankedPassage, ...], ...]:
@@ -292,6 +328,7 @@ class Answer:
             "missing": self.missing,
             "looked": self.looked.to_dict() if self.looked else None,
             "remarks": list(self.remarks),
+            "disputes": [dispute.to_dict() for dispute in self.disputes],
             "sentences": [sentence.to_dict() for sentence in self.sentences],
             "passages": [passage.to_dict() for passage in self.passages],
             "trace": self.trace.to_dict(),
@@ -309,7 +346,8 @@ class Answer:
         )
         missing = [f"Not in the archive: {self.missing}"] if self.missing else []
         sources = [f"[{n}] {byline(c.article)}\n    {c.quote}" for c, n in numbers.items()]
-        return "\n".join([*short, body, *missing, *self.remarks, "", *sources])
+        disputes = [f"{d.text} [{numbers[d.later]}] [{numbers[d.earlier]}]" for d in self.disputes]
+        return "\n".join([*short, body, *disputes, *missing, *self.remarks, "", *sources])
 
     def _refusal(self) -> Iterator[str]:
         yield "The archive does not say."
@@ -338,6 +376,12 @@ Turn = tuple[str, str]
 """One earlier exchange of a conversation: the question and the text of its answer."""
 
 History = Sequence[Turn]
+
+
+def _signed(article: Article) -> str:
+    """Outlet and date of an article, or its title where the outlet is unknown."""
+    day = written(article.published) if article.published else "undated"
+    return f"{article.source or article.title}, {day}"
 
 
 def byline(article: Article) -> str:

@@ -21,7 +21,7 @@ PUBLIC = [
     "Short", "SourceError", "Trace", "Asked", "Conversation", "ConversationError",
     "ConversationNotFoundError", "ConversationSummary", "Conversations", "Exchange", "Feedback",
     "DayCount", "Waiting", "fit_calibration", "load_settings", "Timeline", "TimelineEntry",
-    "Meant",
+    "Meant", "Dispute",
 ]  # fmt: skip
 
 LAYERS = [
@@ -53,7 +53,7 @@ LAYERS = [
     {"cluster", "ingest", "retrieve", "overview"},
     {"evidence"},
     {"answer", "abstain", "short"},
-    {"verify", "timeline"},
+    {"verify", "timeline", "conflicts"},
     {"inquiry"},
     {"archive", "llamaindex"},
     {"progress", "printing", "watch", "options"},

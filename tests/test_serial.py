@@ -19,6 +19,7 @@ from rag import (
     ArticleNotFoundError,
     Check,
     Citation,
+    Dispute,
     Looked,
     Meant,
     RankedPassage,
@@ -52,6 +53,7 @@ FULL = Answer(
         (Meant("in March", date(2024, 3, 1), date(2024, 3, 31)),),
     ),
     remarks=("“in March” was taken as 1 March 2024 to 31 March 2024.",),
+    disputes=(Dispute(BEGAN, BEGAN, ("4 a.m.", "3 a.m."), corrects=True),),
 )  # fmt: skip
 
 
@@ -82,7 +84,7 @@ def _dataclasses(value: object) -> list[Any]:
 def test_no_field_is_forgotten() -> None:
     """Each field of the answer below has another value than its default, also in a new field."""
     found = _dataclasses(FULL)
-    kinds = {Answer, Sentence, Citation, RankedPassage, Trace, Check, Short, Looked, Meant}
+    kinds = {Answer, Sentence, Citation, RankedPassage, Trace, Check, Short, Looked, Meant, Dispute}
     assert {type(value) for value in found} == kinds
     for value in found:
         for field in dataclasses.fields(value):

@@ -104,15 +104,15 @@ def test_what_lies_in_the_time_that_is_meant_comes_first(
 
 
 def test_the_reader_sees_which_days_were_taken(archive: Archive, tmp_path: Path) -> None:
-    answer = archive.ask("Who won the regatta in May 2022?", as_of=WEDNESDAY, wording=False)
-    may = Meant("in May 2022", date(2022, 5, 1), date(2022, 5, 31))
-    assert answer.looked is not None and answer.looked.meant == (may,)
-    assert answer.remarks[0] == "“in May 2022” was taken as 1 May 2022 to 31 May 2022."
+    answer = archive.ask("Who won the regatta of Ellery last year?", as_of=WEDNESDAY, wording=False)
+    year = Meant("last year", date(2022, 1, 1), date(2022, 12, 31))
+    assert answer.looked is not None and answer.looked.meant == (year,)
+    assert answer.remarks[0] == "“last year” was taken as 1 January 2022 to 31 December 2022."
     assert answer.citations[0].article.published == date(2022, 5, 3)
     assert "“on Monday” in [1] is Monday, 2 May 2022." in answer.remarks
     assert answer.remarks[0] in str(answer)
     again = answer_from_dict(answer.to_dict(), archive.article)
     assert (again.looked, again.remarks) == (answer.looked, answer.remarks)
-    assert answer.remarks[0] in Looked("q", meant=(may,)).lines
+    assert answer.remarks[0] in Looked("q", meant=(year,)).lines
     nothing = archive.ask("What is the boiling point of tin?", as_of=WEDNESDAY, wording=False)
     assert nothing.remarks == ()

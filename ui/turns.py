@@ -258,7 +258,8 @@ def _short(short: Short, numbers: Mapping[Citation, int]) -> str:
 def _foot(answer: Answer, probable: bool) -> str:
     """What is missing, which days are meant, what went wrong, and how probable the answer is."""
     missing = f"Not in the archive: {text(answer.missing)}"
-    told = (*answer.remarks, *answer.trace.notes)
+    differ = (dispute.text for dispute in answer.disputes)
+    told = (*differ, *answer.remarks, *answer.trace.notes)
     notes = "".join(f'<p class="nr-hint nr-note">{text(note)}</p>' for note in told)
     return (
         (f'<p class="nr-missing" role="note" dir="auto">{missing}</p>' if answer.missing else "")
