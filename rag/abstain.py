@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rag.errors import ArchiveError
-from rag.evidence import EvidenceSentence
+from rag.evidence import EvidenceSentence, coverage
 from rag.retrieve import Found, sigmoid
 from rag.words import stems
 
@@ -29,6 +29,8 @@ FILE = "calibration.json"
 """An archive's own calibration, in its folder; without one, the shipped one counts."""
 
 _SHIPPED = Path(__file__).parent / "weights" / FILE
+_AROUND = 300
+"""Characters before and after the best sentence that say what it is about."""
 _BEST = 3
 """Passages that a name is looked for in."""
 _NAME = re.compile(r"(?<!^)(?<![.?!]\s)\b[A-Z][\w’'-]+|\b\d[\d.,]*\d\b")
@@ -62,12 +64,16 @@ class Calibration:
 
 
 def signals(
-    found: Sequence[Found], evidence: Sequence[EvidenceSentence], missing: float, named: float
+    found: Sequence[Found],
+    evidence: Sequence[EvidenceSentence],
+    missing: float,
+    named: float,
+    weights: Mapping[str, float],
 ) -> dict[str, float]:
     """What retrieval and reading say, before any wording.
 
     `missing` is the share of the question's names and numbers that nothing found mentions, `named`
-    the share that one of the best passages has.
+    the share that one of the best passages has. `weights` are the question's stems by rarity.
     """
     windows = [w for one in found for w in one.windows]
     relevances = sorted((sigmoid(w.relevance) for w in windows), reverse=True)
@@ -81,7 +87,15 @@ def signals(
         "dense": max((one.candidate.dense for one in found), default=0.0),
         "missing": missing,
         "named": named,
+        "told": coverage(weights, stems(_surrounded(evidence[0]))) if evidence else 0.0,
     }
+
+
+def _surrounded(best: EvidenceSentence) -> str:
+    """A sentence with what stands around it, under its title: what it is about."""
+    article = best.article
+    around = article.text[max(best.start - _AROUND, 0) : best.end + _AROUND]
+    return f"{article.title} {around}"
 
 
 def names(query: str) -> list[str]:

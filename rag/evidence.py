@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from rag.models import Embedder, Vector
@@ -123,7 +123,7 @@ def _phrase(window: Window, start: int, end: int) -> float:
     return max((sigmoid(score) for score in inside), default=0.0)
 
 
-def coverage(weights: dict[str, float], words: Sequence[str]) -> float:
+def coverage(weights: Mapping[str, float], words: Sequence[str]) -> float:
     """The share of the weight that lies on stems among `words`, in 0..1."""
     total = sum(weights.values())
     present = set(words)

@@ -178,7 +178,8 @@ class _Run:
             evidence = select(tools.store, tools.embedder, query, vector, found)
             missing, named = abstain.named(query, found)
             share = len(missing) / max(len(abstain.names(query)), 1)
-            signals = abstain.signals(found, evidence, share, named)
+            weights = tools.store.words.rarity(set(stems(query)))
+            signals = abstain.signals(found, evidence, share, named, weights)
         probability = tools.calibration.probability(signals)
         enough = probability >= tools.threshold
         quotes = verify.quotes(evidence) if enough else ()
