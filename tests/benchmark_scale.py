@@ -2,10 +2,12 @@
 
     python tests/benchmark_scale.py make ARTICLES.jsonl.gz FOLDER [--passages N ...]
     python tests/benchmark_scale.py ask FOLDER QUESTIONS.jsonl [--questions N]
+    python tests/benchmark_scale.py search FOLDER QUESTIONS.jsonl [--questions N]
     python tests/benchmark_scale.py again ARTICLES.jsonl.gz FOLDER
 
 `make` grows one archive, keeps a copy of it at every size, and continues where it was interrupted.
-`ask` puts each question to every size in turn, so that other work on the machine meets them alike.
+`ask` puts each question to every size in turn, so that other work on the machine meets them alike;
+`search` puts it to the indexes alone, with vectors of real passages, and needs no model.
 `again` ingests 5,000 articles twice. See tests/scalemaking.py for what the passages are.
 """
 
@@ -18,13 +20,16 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import date, timedelta
+from functools import partial
 from itertools import islice, takewhile
 from math import log
 from pathlib import Path
 from statistics import median, quantiles
+from typing import Any, TypeVar
 
+import numpy as np
 from rich.console import Console
 from rich.table import Table
 from scalemaking import DAYS, FIRST_DAY, OUTLETS, Pool
@@ -32,8 +37,12 @@ from scalemaking import DAYS, FIRST_DAY, OUTLETS, Pool
 from rag import Archive, Settings
 from rag.ingest import ingest
 from rag.reports import IngestReport
+from rag.retrieve import CANDIDATES, Scope
 from rag.sources import Record
 from rag.store import Store
+
+Opened = TypeVar("Opened", Archive, Store)
+Times = dict[int, list[float]]
 
 SIZES = (10_000, 100_000, 1_000_000)
 REAL_ARTICLES = 5_000
@@ -51,17 +60,18 @@ _FILTERS: dict[str, dict[str, date | str]] = {
 
 
 def main() -> None:
-    """One of the three."""
+    """One of the four."""
     parser = argparse.ArgumentParser(description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     making = commands.add_parser("make")
     making.add_argument("articles", type=Path)
     making.add_argument("folder", type=Path)
     making.add_argument("--passages", type=int, nargs="*", default=SIZES)
-    asking = commands.add_parser("ask")
-    asking.add_argument("folder", type=Path)
-    asking.add_argument("questions_file", type=Path)
-    asking.add_argument("--questions", type=int, default=40)
+    for name in ("ask", "search"):
+        asking = commands.add_parser(name)
+        asking.add_argument("folder", type=Path)
+        asking.add_argument("questions_file", type=Path)
+        asking.add_argument("--questions", type=int, default=40)
     memory = commands.add_parser("memory")
     memory.add_argument("archive", type=Path)
     memory.add_argument("question")
@@ -73,6 +83,8 @@ def main() -> None:
         make(arguments.articles, arguments.folder, arguments.passages)
     elif arguments.command == "ask":
         ask(arguments.folder, arguments.questions_file, arguments.questions)
+    elif arguments.command == "search":
+        search(arguments.folder, arguments.questions_file, arguments.questions)
     elif arguments.command == "memory":
         print(memory_of(arguments.archive, arguments.question))
     else:
@@ -170,29 +182,19 @@ def _print_rates(folder: Path) -> None:
 
 
 def ask(folder: Path, questions_file: Path, count: int) -> None:
-    """Times of every size and filter, their growth against that of log n, and memory."""
-    lines = questions_file.read_text(encoding="utf-8").splitlines()
-    step = max(len(lines) // count, 1)
-    questions = [json.loads(line)["question"] for line in lines[::step]][:count]
-    sizes = sorted(int(kept.name.removeprefix("size-")) for kept in folder.glob("size-*"))
-    memory = {size: _memory(folder / f"size-{size}", questions[0]) for size in sizes}
-    archives = {size: Archive.open(folder / f"size-{size}", Settings()) for size in sizes}
+    """Times of whole answers without wording, and the memory of a process that gives one."""
+    questions = _questions(questions_file, count)
+    memory = {size: _memory(folder / f"size-{size}", questions[0]) for size in _sizes(folder)}
+    archives = {size: Archive.open(folder / f"size-{size}", Settings()) for size in _sizes(folder)}
     for archive in archives.values():
         archive.ask(questions[0], wording=False)
-    table = Table("measure", *(f"{size:,}" for size in sizes), "growth", "of log n", "ratio")
+    table = _table(archives)
     for name, filters in _FILTERS.items():
-        asked = _times(archives, questions, lambda a, q, f=filters: a.ask(q, wording=False, **f))
-        searched = _times(archives, questions, lambda a, q, f=filters: _search(a, q, f))
-        for what, (times, cpu) in (("ask", asked), ("indexes", searched)):
-            p95 = {size: quantiles(values, n=20)[-1] for size, values in times.items()}
-            _row(table, f"{what}, {name}: p50 ms", _medians(times))
-            _row(table, f"{what}, {name}: p95 ms", p95)
-            _row(table, f"{what}, {name}: p50 CPU ms", _medians(cpu))
-        print(f"measured: {name}", flush=True)
-    census, _ = _times(archives, [""] * 3, lambda archive, _: archive._store.ledger.days())
-    _row(table, "census of days and outlets, p50 ms", _medians(census))
-    reopened, _ = _times(archives, questions[:3], _reopened)
-    _row(table, "search after another process wrote, p50 ms", _medians(reopened))
+
+        def run(archive: Archive, question: str, filters: Any = filters) -> None:
+            archive.ask(question, wording=False, **filters)
+
+        _rows(table, f"ask, {name}", *_times(archives, questions, run))
     _row(table, "first question after opening, ms", {s: m["first"] for s, m in memory.items()})
     _row(table, "memory, MB", {s: m["memory"] for s, m in memory.items()})
     for archive in archives.values():
@@ -200,27 +202,60 @@ def ask(folder: Path, questions_file: Path, count: int) -> None:
     Console(width=140).print(table)
 
 
-def _search(archive: Archive, question: str, filters: dict[str, date | str]) -> None:
-    """The indexes alone: no reader, no sentences."""
-    from rag.retrieve import CANDIDATES, Scope
+def search(folder: Path, questions_file: Path, count: int) -> None:
+    """Times of the indexes, of the census, and of both after another process has written."""
+    questions = _questions(questions_file, count)
+    vectors = np.concatenate([np.load(file) for file in sorted(folder.glob("vectors-*.npy"))])
+    stores = {size: Store(folder / f"size-{size}") for size in _sizes(folder)}
 
-    vector = archive._encoder().encode([question])[0]
-    scope = Scope(**{"as_of": date.today(), **filters})  # type: ignore[arg-type]
-    archive._store.search(question, vector, CANDIDATES, scope.filters)
+    def look(store: Store, question: str, filters: Any = None) -> None:
+        vector = vectors[questions.index(question) * 7 % len(vectors)]
+        scope = Scope(**{"as_of": date.today(), **(filters or {})})
+        store.search(question, vector, CANDIDATES, scope.filters)
+
+    def reopened(store: Store, question: str) -> None:
+        store.indexes.reload()
+        store._census = None
+        look(store, question)
+
+    for store in stores.values():
+        look(store, questions[0])
+    table = _table(stores)
+    for name, filters in _FILTERS.items():
+        run = partial(look, filters=filters)
+        _rows(table, f"indexes, {name}", *_times(stores, questions, run))
+    census, used = _times(stores, questions[:5], lambda store, _: store.ledger.days())
+    _rows(table, "census of days and outlets", census, used)
+    _rows(table, "a search after another wrote", *_times(stores, questions[:5], reopened))
+    for store in stores.values():
+        store.close()
+    Console(width=140).print(table)
 
 
-def _reopened(archive: Archive, question: str) -> None:
-    """A search that finds everything written anew: it opens the vectors, and counts."""
-    archive._store.indexes.reload()
-    archive._store._census = None
-    _search(archive, question, {})
+def _questions(file: Path, count: int) -> list[str]:
+    lines = file.read_text(encoding="utf-8").splitlines()
+    step = max(len(lines) // count, 1)
+    return [json.loads(line)["question"] for line in lines[::step]][:count]
 
 
-Times = dict[int, list[float]]
+def _sizes(folder: Path) -> list[int]:
+    return sorted(int(kept.name.removeprefix("size-")) for kept in folder.glob("size-*"))
+
+
+def _table(sizes: Iterable[int]) -> Table:
+    return Table("measure", *(f"{size:,}" for size in sizes), "growth", "of log n", "ratio")
+
+
+def _rows(table: Table, name: str, times: Times, cpu: Times) -> None:
+    p95 = {size: quantiles(values, n=20)[-1] for size, values in times.items()}
+    _row(table, f"{name}: p50 ms", _medians(times))
+    _row(table, f"{name}: p95 ms", p95)
+    _row(table, f"{name}: p50 CPU ms", _medians(cpu))
+    print(f"measured: {name}", flush=True)
 
 
 def _times(
-    archives: dict[int, Archive], questions: Sequence[str], run: Callable[[Archive, str], object]
+    archives: dict[int, Opened], questions: Sequence[str], run: Callable[[Opened, str], object]
 ) -> tuple[Times, Times]:
     """Milliseconds of each question at each size, size after size: passed, and of processors.
 
