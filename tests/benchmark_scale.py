@@ -251,7 +251,6 @@ def _rows(table: Table, name: str, times: Times, cpu: Times) -> None:
     _row(table, f"{name}: p50 ms", _medians(times))
     _row(table, f"{name}: p95 ms", p95)
     _row(table, f"{name}: p50 CPU ms", _medians(cpu))
-    print(f"measured: {name}", flush=True)
 
 
 def _times(
@@ -282,6 +281,7 @@ def _row(table: Table, name: str, values: dict[int, float]) -> None:
     growth = values[last] / values[first]
     logs = log(last) / log(first)
     shown = [f"{value:,.1f}" for value in values.values()]
+    print(f"{name}: {', '.join(shown)}", flush=True)  # what an interrupted run has measured
     table.add_row(name, *shown, f"{growth:.2f}", f"{logs:.2f}", f"{growth / logs:.2f}")
 
 
