@@ -5,10 +5,10 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
 from contextlib import closing
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pytest
 from conftest import ROOT, article
@@ -20,7 +20,6 @@ from rag import Archive, ArchiveError, ArchiveLockedError, maintenance
 from rag.cli import app
 from rag.databaseurl import VARIABLE
 from rag.ingest import ingest
-from rag.models import Vectors
 from rag.postgres import PostgresDatabase
 from rag.rows import StageResult
 from rag.sources import Record
@@ -298,29 +297,26 @@ def test_one_writes_whatever_the_machine(folder: Path, url: str) -> None:
 # what breaks
 
 
-class Stops(HashEmbedder):
-    """Stops the server when it is to embed."""
-
-    def __init__(self, server: PostgresServer) -> None:
-        self.server = server
-
-    def encode(self, texts: Sequence[str]) -> Vectors:
-        self.server.stop()
-        return super().encode(texts)
-
-
 def test_a_server_that_goes_away_loses_nothing(
-    folder: Path, postgres: PostgresServer, caplog
+    folder: Path, postgres: PostgresServer, caplog, monkeypatch
 ) -> None:
     store, reader = Store(folder), Store(folder)
+    add = store.indexes.add
+
+    def stops(*given: Any) -> None:
+        postgres.stop()  # as without power: what is not on the disk is lost
+        add(*given)
+
+    monkeypatch.setattr(store.indexes, "add", stops)
     records = [Record("o:a8", article(8, f"Late8 opens. {LONG}", published=date(2024, 5, 1)))]
     try:
         with pytest.raises(ArchiveError, match="continues once it is back") as caught:
-            ingest(store, Stops(postgres), records, 300, lambda report: None)
+            ingest(store, HashEmbedder(), records, 300, lambda report: None)
         assert "\n" not in str(caught.value)
         assert not caplog.records  # the driver keeps quiet, too
     finally:
         postgres.start()
+        monkeypatch.undo()
     assert len(reader.ledger.articles()) == 5  # which connected anew
     assert reader.ledger.count("pending") == 1
     put(store, [])
