@@ -201,8 +201,8 @@ class Store:
         self, staged: Sequence[Staged], entries: Sequence[IndexEntry], vectors: Vectors
     ) -> None:
         """Put staged passages into the indexes, then make their articles current."""
-        # This waits for the disk, and so for all that was staged before: were a number lost with the
-        # power after the indexes had it, another passage would get it.
+        # This waits for the disk, and so for all that was staged before: were a number lost with
+        # the power after the indexes had it, another passage would get it.
         self.ledger.set_meta({UNFINISHED: "1"})
         self.indexes.add(staged, entries, vectors)
         self.ledger.publish(staged)
