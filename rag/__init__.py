@@ -23,16 +23,18 @@ from rag.errors import (
     SettingsError,
     SourceError,
 )
+from rag.looked import Looked, Meant
 from rag.reports import ArchiveStatus, DayCount, Failure, IngestReport
 from rag.settings import Settings, load_settings
+from rag.timeline import Timeline, TimelineEntry
 from rag.types import (
     Answer,
     Article,
     Check,
     Citation,
+    Dispute,
     Event,
     Evidence,
-    Looked,
     RankedPassage,
     Sentence,
     Short,
@@ -59,6 +61,7 @@ __all__ = [
     "ConversationSummary",
     "Conversations",
     "DayCount",
+    "Dispute",
     "Event",
     "Evidence",
     "Exchange",
@@ -67,6 +70,7 @@ __all__ = [
     "IngestReport",
     "LLMError",
     "Looked",
+    "Meant",
     "ModelError",
     "NewsragError",
     "RankedPassage",
@@ -75,6 +79,8 @@ __all__ = [
     "SettingsError",
     "Short",
     "SourceError",
+    "Timeline",
+    "TimelineEntry",
     "Trace",
     "Waiting",
     "fit_calibration",

@@ -7,13 +7,13 @@ Hold the archive's write lock meanwhile.
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
+from rag import groups
 from rag import ledgeraudit as audit
-from rag.errors import ArchiveError
+from rag.errors import ArchiveError, ArchiveUnreachableError
 from rag.indexes import ARTICLE_WORDS, VECTORS, WORDS, Indexes, article_entry, entries_of
 from rag.ledger import Ledger
 from rag.models import Embedder
@@ -57,15 +57,18 @@ class Difference:
 def check(store: Store) -> list[str]:
     """Every disagreement as one line; none proves that all three stores agree.
 
-    That is: the ledger's own rows fit together, each current article is cut into passages that
-    cover its text, and each passage and article is in each index exactly once, with its day and
-    outlet. What the ledger knows to be unfinished (staged, or to be forgotten) is no disagreement.
+    That is: the ledger's own rows fit together, each revision that can be found is cut into
+    passages that cover its text, and each passage and article is in each index exactly once, with
+    its day and outlet. What the ledger knows to be unfinished (staged, or out of date) is no
+    disagreement.
     """
-    lines = audit.faults(store.ledger)
+    lines = audit.faults(store.ledger) + groups.faults(store.ledger)
     lines += [f"article {article.id}: {why}" for article, why in _miscut(store.ledger)]
     for name in (VECTORS, WORDS, ARTICLE_WORDS):
         try:
             lines += [difference.text for difference in differences(store, store.indexes, name)]
+        except ArchiveUnreachableError:
+            raise
         except ArchiveError as error:
             lines.append(f"{name}: {error}")
     return lines
@@ -74,6 +77,7 @@ def check(store: Store) -> list[str]:
 def mend(store: Store, embedder: Embedder) -> Mended:
     """Make the ledger sound and the indexes agree with it."""
     mended = Mended(ledger=audit.mend(store.ledger))
+    mended.ledger += groups.mend(store.ledger)
     for article, _ in list(_miscut(store.ledger)):
         spans = split_passages(article.text, store.passage_characters)
         audit.recut(store.ledger, article, spans)
@@ -95,9 +99,10 @@ def mend_indexes(store: Store, indexes: Indexes, embedder: Embedder, mended: Men
     for name in (VECTORS, WORDS, ARTICLE_WORDS):
         try:
             _mend_index(store, indexes, name, embedder, mended)
+        except ArchiveUnreachableError:
+            raise  # what does not answer now is not therefore broken
         except ArchiveError:
-            indexes.close()
-            shutil.rmtree(indexes.folder / name, ignore_errors=True)
+            indexes.discard(name)
             mended.rebuilt.append(name)
             _mend_index(store, indexes, name, embedder, mended)
 
@@ -185,13 +190,15 @@ def _compare(
     for number, row in wanted.items():
         place = f"{name}: {what} {number} of article {row.article_id}"
         if number not in held:
-            if row.state == "current":
+            if row.state != "pending":
                 yield Difference(name, number, True, f"{place} is missing")
             continue
         times, day, source = held[number]
         if times > 1:
             yield Difference(name, number, True, f"{place} is there {times} times")
-        elif day != row.day or (source is not None and source != row.source):
+        elif number not in forgotten and (
+            day != row.day or (source is not None and source != row.source)
+        ):
             yield Difference(name, number, True, f"{place} has another day or outlet")
     for number in held.keys() - wanted.keys() - forgotten:
         text = f"{name}: {what} {number} is left over: no article has it"
@@ -211,7 +218,7 @@ def _count(indexes: Indexes, name: str) -> int:
 
 
 def _miscut(ledger: Ledger) -> Iterator[tuple[Article, str]]:
-    """The current articles whose passages do not cover their text, each with the reason."""
+    """The revisions whose passages do not cover their text, each with the reason."""
     for article, spans in audit.cut_articles(ledger):
         if why := _fault_of(article.text, spans):
             yield article, why

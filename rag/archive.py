@@ -15,6 +15,7 @@ from rag import overview, verify
 from rag.abstain import Calibration, load_calibration, save_calibration
 from rag.conversationfile import FILE_NAME, ConversationFile
 from rag.conversations import Conversations
+from rag.databases import holds_archive
 from rag.errors import ArchiveError
 from rag.files import storable
 from rag.inquiry import Tools, inquire
@@ -25,6 +26,8 @@ from rag.reports import ArchiveStatus, DayCount, IngestReport
 from rag.retrieve import Scope, nearest, search
 from rag.settings import Settings, load_settings
 from rag.store import Store
+from rag.timeline import Timeline, timeline
+from rag.times import hull, meant
 from rag.turnstile import Turnstile, usable_cores
 from rag.types import Answer, Article, Event, History, RankedPassage
 from rag.words import Filters
@@ -67,16 +70,23 @@ class Archive:
 
         `settings` default to `newsrag.toml` in the present folder and the built-in values. Raises
         `ArchiveError` when the folder holds no archive and `create` is false, and
-        `ArchiveMismatchError` when it was made with another embedding model.
+        `ArchiveMismatchError` when it was made with another embedding model, or has its vectors at
+        another store.
         """
         settings = settings or load_settings()
         folder = Path(path)
-        if not create and not (folder / "articles.sqlite").exists():
+        if not create and not holds_archive(folder):
             raise ArchiveError(
                 f"there is no archive in {folder}; "
                 f"make one with: newsrag ingest PATH --archive {folder}"
             )
-        store = Store(folder, settings.embedding_model, settings.passage_characters)
+        store = Store(
+            folder,
+            settings.embedding_model,
+            settings.passage_characters,
+            database=settings.database,
+            store=settings.store,
+        )
         embedder = SentenceTransformerEmbedder(settings.embedding_model)
         return cls(store, settings, embedder, make_llm(settings))
 
@@ -103,6 +113,7 @@ class Archive:
         *inputs: str | Path | Article,
         progress: Callable[[IngestReport], None] = lambda report: None,
         waiting: Waiting | None = None,
+        ray: str = "",
     ) -> IngestReport:
         """Store articles from files, folders, web addresses ("https://...") and `Article` objects.
 
@@ -114,14 +125,24 @@ class Archive:
         that does not exist, `ArchiveLockedError`, `ArchiveError`. While another process or thread
         writes, `waiting` is told so once, in a sentence, and it is waited for; without `waiting`
         that is an `ArchiveLockedError`.
-        """
-        from rag.ingest import ingest, records
 
+        `ray` is the address of a Ray cluster, or "local" for one that is started here: its workers
+        read the files, which they must see under the same paths, and embed. Raises `SettingsError`
+        when there is none.
+        """
+        from rag.cluster import over_cluster
+        from rag.ingest import ingest, records
+        from rag.sources import Reading, load
+
+        embedder: Embedder = self._encoder()
+        reading: Reading = load
+        if ray:
+            embedder, reading = over_cluster(self._store, embedder, ray)
         folder, allow_private = self._store.folder, self.settings.allow_private_urls
-        found = records(inputs, folder, allow_private=allow_private)
+        found = records(inputs, folder, allow_private=allow_private, reading=reading)
         with self._store.writing(waiting):
             characters = self._store.passage_characters
-            return ingest(self._store, self._encoder(), found, characters, progress)
+            return ingest(self._store, embedder, found, characters, progress)
 
     def article(self, article_id: str, revision: int | None = None) -> Article:
         """The current revision of an article, or a given one. Raises `ArticleNotFoundError`."""
@@ -199,8 +220,9 @@ class Archive:
         day from which an article's age is counted; `since` and `until` are inclusive. `source` is
         an outlet or several.
         """
-        scope = Scope(as_of or date.today(), since, until, source)
         question = storable(question)
+        today = as_of or date.today()
+        scope = Scope(today, since, until, source, hull(meant(question, today)))
         vector = self._encoder().encode([question])[0]
         found = search(self._store, self.settings, self._reader, question, vector, k, scope)
         return [one.passage for one in found]
@@ -264,6 +286,22 @@ class Archive:
         said = [(storable(before), storable(answer)) for before, answer in history]
         understood = storable(query or "").strip()
         yield from inquire(self._tools(), storable(question), said, scope, wording, understood)
+
+    def timeline(
+        self,
+        topic: str,
+        as_of: date | None = None,
+        since: date | None = None,
+        until: date | None = None,
+        source: Outlets = None,
+    ) -> Timeline:
+        """A topic's days in their order, each with the sentence that says most, cited.
+
+        The other arguments are those of `search`.
+        """
+        scope = Scope(as_of or date.today(), since, until, source)
+        topic = storable(topic).strip()
+        return timeline(self._store, self.settings, self._encoder(), topic, scope)
 
     def supports(self, claim: str, evidence: str) -> float:
         """The probability, in 0..1, that the evidence supports the claim; both are plain text."""

@@ -1,7 +1,9 @@
 """An archive as one file, and back: a ZIP of its SQLite files and of its vectors.
 
-The SQLite files are copied at one moment, while others read and one writes. Of the indexes only the
-vectors are kept, which are what takes long to make; restoring builds the indexes anew from them.
+The SQLite files are copied at one moment, while others read and one writes. Articles in PostgreSQL
+become such a file, and are restored as one; `newsrag move` brings them to PostgreSQL again. Of the
+indexes only the vectors are kept, which are what takes long to make; restoring builds the indexes
+anew from them.
 """
 
 from __future__ import annotations
@@ -26,10 +28,11 @@ from numpy.typing import NDArray
 from rag import ledgeraudit as audit
 from rag.agreement import check, mend
 from rag.conversationfile import FILE_NAME as CONVERSATIONS
+from rag.editions import forget_stores
 from rag.errors import ArchiveError
 from rag.indexes import Indexes, entries_of
 from rag.ledger import Ledger
-from rag.ledgerfile import FILE_NAME, copy_database, integrity
+from rag.ledgerfile import FILE_NAME, LedgerFile, copy_database, integrity
 from rag.models import Embedder
 from rag.store import Store
 
@@ -65,7 +68,7 @@ def backup(store: Store, file: Path) -> BackupReport:
     partial = file.with_name(f"{file.name}.partial")
     try:
         with tempfile.TemporaryDirectory(dir=file.absolute().parent, prefix=".backup-") as work:
-            copies = _copies(store.folder, Path(work))
+            copies = _copies(store, Path(work))
             with zipfile.ZipFile(partial, "w") as target:
                 report = _write(copies, store.indexes, target)
         partial.replace(file)
@@ -76,11 +79,12 @@ def backup(store: Store, file: Path) -> BackupReport:
     return report
 
 
-def _copies(folder: Path, work: Path) -> dict[str, Path]:
+def _copies(store: Store, work: Path) -> dict[str, Path]:
     """Consistent copies of the files that a backup has, by name."""
-    found = {}
-    for name in _COPIED:
-        source, target = folder / name, work / name
+    store.ledger.database.copy_to(work / FILE_NAME)
+    found = {FILE_NAME: work / FILE_NAME}
+    for name in _COPIED[1:]:
+        source, target = store.folder / name, work / name
         if source.exists():
             copy = copy_database if source.suffix == ".sqlite" else shutil.copyfile
             copy(source, target)
@@ -92,7 +96,7 @@ def _write(copies: dict[str, Path], indexes: Indexes, target: zipfile.ZipFile) -
     """The members, the manifest last: a file without it was not completed."""
     sums = {}
     vectors = 0
-    ledger = Ledger(copies[FILE_NAME])
+    ledger = Ledger(LedgerFile(copies[FILE_NAME]))
     try:
         passages = 0
         for number, wanted in enumerate(_windows(ledger)):
@@ -190,6 +194,7 @@ def _restore(
                     raise _UnsoundError(f"{name} is not what was backed up")
             if name.endswith(".sqlite") and (faults := integrity(folder / name)):
                 raise _UnsoundError(faults[0])
+    forget_stores(folder / FILE_NAME)
     store = Store(folder)
     try:
         with store.writing():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,10 +10,12 @@ import typer
 from rich.console import Console
 from typer.core import TyperGroup
 
+from rag.commands_ingest import app as ingesting
 from rag.commands_maintenance import app as maintenance
-from rag.commands_watch import app as watching
+from rag.commands_timeline import app as telling
 from rag.errors import NewsragError, SettingsError
-from rag.printing import AnswerPrinter, console, errors, plain, summary
+from rag.options import DEFAULT_ARCHIVE, ArchiveOption, JsonOption, day
+from rag.printing import AnswerPrinter, console, errors, plain
 
 if TYPE_CHECKING:
     from rag.archive import Archive
@@ -39,8 +40,6 @@ app = typer.Typer(
     help="Ask a news archive; every sentence of an answer carries the passage that supports it.",
 )
 
-ArchiveOption = Annotated[Path, typer.Option("--archive", help="The archive's folder.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 NoLlmOption = Annotated[
     bool, typer.Option("--no-llm", help="Quote the evidence; call no language model.")
 ]
@@ -51,34 +50,6 @@ ModelOption = Annotated[
 ModelNameOption = Annotated[
     str | None, typer.Option("--model-name", help="The model to ask for at the endpoint.")
 ]
-DEFAULT_ARCHIVE = Path("archive")
-
-
-@app.command()
-def ingest(
-    paths: Annotated[
-        list[str], typer.Argument(help="Files, folders, addresses of pages and feeds.")
-    ],
-    archive: ArchiveOption = DEFAULT_ARCHIVE,
-) -> None:
-    """Put articles into the archive, from files, the web and feeds.
-
-    Files: .txt .md .html .json .jsonl .csv .tsv .pdf .docx .eml .mbox .warc, any of them in .zip,
-    .gz or .zst, and .opml for a list of feeds. Of a feed, only what is new or changed is read.
-    Running it again continues where it stopped; unchanged articles cost nothing.
-    """
-    from rag.progress import ingest_with_progress
-
-    with _open(archive, create=True) as opened:
-        report, interrupted = ingest_with_progress(opened, paths, errors())
-    for failure in report.failures:
-        errors().print(plain(str(failure)), style="yellow")
-    console().print(plain(summary(report)))
-    if interrupted:
-        errors().print("Interrupted. The same command continues from here.")
-        raise typer.Exit(130)
-    if report.failures:
-        raise typer.Exit(1)
 
 
 @app.command()
@@ -99,9 +70,11 @@ def status(archive: ArchiveOption = DEFAULT_ARCHIVE, as_json: JsonOption = False
         ("articles", f"{held.articles:,}"),
         ("passages", f"{held.passages:,}"),
         ("waiting for indexing", f"{held.pending:,}"),
+        ("copies", f"{held.copies:,} articles tell {held.copied:,} stories in the same words"),
         ("period", f"{period}, {held.undated:,} undated"),
         ("outlets", ", ".join(f"{s} ({n:,})" for s, n in list(held.sources.items())[:10])),
         ("embedding model", held.embedding_model),
+        ("vectors", held.store),
         ("size", f"{held.size_bytes / 1e6:,.1f} MB"),
     ):
         table.add_row(name, plain(value))
@@ -159,7 +132,7 @@ def ask(
     """Answer a question with cited passages, or say that the archive does not know."""
     from rag.types import Answer, Sentence
 
-    days = (_day("--as-of", as_of), _day("--since", since), _day("--until", until))
+    days = (day("--as-of", as_of), day("--since", since), day("--until", until))
     with _open(archive, model=model, model_name=model_name) as opened:
         printer = AnswerPrinter(console())
         for event in opened.stream(question, (), *days, source, wording=not no_llm):
@@ -380,19 +353,9 @@ def _open(folder: Path, create: bool = False, **flags: str | None) -> Archive:
     return Archive.open(folder, load_settings(None, **flags), create=create)
 
 
-def _day(option: str, value: str | None) -> date | None:
-    if value is None:
-        return None
-    from rag.sources import parse_date
-
-    day = parse_date(value)
-    if day is None:
-        raise SettingsError(f"{option} {value} is not a full date; write it as YYYY-MM-DD")
-    return day
-
-
+app.add_typer(ingesting)
 app.add_typer(maintenance)
-app.add_typer(watching)
+app.add_typer(telling)
 
 if __name__ == "__main__":
     app()

@@ -7,12 +7,17 @@ from typing import Annotated
 
 import typer
 
+from rag.options import DEFAULT_ARCHIVE, ArchiveOption, DatabaseOption
 from rag.printing import console, errors, plain
 
 app = typer.Typer()
 
-ArchiveOption = Annotated[Path, typer.Option("--archive", help="The archive's folder.")]
-DEFAULT_ARCHIVE = Path("archive")
+
+def _url(database: str | None) -> str:
+    """The URL of the flag, else of the settings."""
+    from rag.settings import load_settings
+
+    return load_settings(None, database=database).database
 
 
 def _wait(sentence: str) -> None:
@@ -34,11 +39,14 @@ def check(archive: ArchiveOption = DEFAULT_ARCHIVE) -> None:
 
 
 @app.command()
-def repair(archive: ArchiveOption = DEFAULT_ARCHIVE) -> None:
-    """Mend what check finds: put in what is missing, delete what is left over."""
+def repair(archive: ArchiveOption = DEFAULT_ARCHIVE, database: DatabaseOption = None) -> None:
+    """Mend what check finds: put in what is missing, delete what is left over.
+
+    With --database, the indexes of that database are made in this folder, and belong there then.
+    """
     from rag import maintenance
 
-    mended, left = maintenance.repair(archive, _wait)
+    mended, left = maintenance.repair(archive, _wait, database=_url(database))
     for name in mended.rebuilt:
         console().print(plain(f"Made anew: {name}"))
     console().print(
@@ -50,6 +58,18 @@ def repair(archive: ArchiveOption = DEFAULT_ARCHIVE) -> None:
     if left:
         errors().print("This cannot be mended: restore a backup with newsrag restore.")
         raise typer.Exit(1)
+
+
+@app.command()
+def move(database: DatabaseOption = None, archive: ArchiveOption = DEFAULT_ARCHIVE) -> None:
+    """Bring the articles to a PostgreSQL database; the indexes stay in the folder.
+
+    A backup of it, restored, is an archive of files again.
+    """
+    from rag import maintenance
+
+    maintenance.move(archive, _url(database), _wait)
+    console().print(plain(f"The articles of {archive} are in PostgreSQL now."))
 
 
 @app.command()
@@ -86,6 +106,10 @@ def reindex(
     embedding_model: Annotated[
         str | None, typer.Option(help="The new embedding model; default: that of the settings.")
     ] = None,
+    store: Annotated[
+        str | None,
+        typer.Option(help='Where the vectors are to be: a Chroma server\'s URL, or "local".'),
+    ] = None,
 ) -> None:
     """Make the indexes anew, by the settings; the old ones serve until the new are complete.
 
@@ -96,13 +120,14 @@ def reindex(
     from rag.reindex import ReindexReport
     from rag.settings import load_settings
 
-    settings = load_settings(None, embedding_model=embedding_model)
+    settings = load_settings(None, embedding_model=embedding_model, store=store)
     embedder = SentenceTransformerEmbedder(settings.embedding_model)
 
     def show(report: ReindexReport) -> None:
         errors().print(f"{report.done:,} of {report.total:,} articles")
 
-    maintenance.rebuild(archive, embedder, settings.passage_characters, show, _wait)
+    characters = settings.passage_characters
+    maintenance.rebuild(archive, embedder, characters, show, _wait, settings.store)
     console().print(plain(f"{archive} now uses {embedder.name}."))
     if load_settings().embedding_model != embedder.name:
         console().print(plain(f'Put into newsrag.toml: embedding_model = "{embedder.name}"'))

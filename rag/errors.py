@@ -5,6 +5,7 @@
     ├── SourceError             an input cannot be read as articles; names file and line
     ├── ArchiveError            the archive cannot be opened, read or written
     │   ├── ArchiveLockedError      another process is writing to it
+    │   ├── ArchiveUnreachableError a server that holds a part of it does not answer
     │   └── ArchiveMismatchError    it was made with other, incompatible settings
     ├── ArticleNotFoundError    no article has this id
     ├── ConversationError       a title, note, question or search cannot be kept or used as given
@@ -39,6 +40,10 @@ class ArchiveError(NewsragError):
 
 class ArchiveLockedError(ArchiveError):
     """Another process is writing to the archive."""
+
+
+class ArchiveUnreachableError(ArchiveError):
+    """A server that holds a part of the archive does not answer; nothing of it is lost."""
 
 
 class ArchiveMismatchError(ArchiveError):

@@ -43,5 +43,6 @@ def _open(file: Path, *, compressed: bool) -> IO[str]:
 def _values(article: Article) -> dict[str, object]:
     """What is known of an article. Its id is kept as it is: citations name it."""
     values = {name: value for name, value in article.to_dict().items() if value is not None}
-    del values["revision"]
+    for name in ("revision", "ingested"):  # what another archive decides for itself
+        values.pop(name, None)
     return {"newsrag_id": values.pop("id"), **values}

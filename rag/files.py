@@ -6,6 +6,7 @@ import codecs
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from io import BufferedReader, RawIOBase
 from itertools import count
@@ -201,3 +202,13 @@ def _read_line(stream: BufferedReader) -> bytes | None:
     while (part := stream.readline(_SAMPLE)) and not part.endswith(b"\n"):
         pass
     return None
+
+
+def folder_size(folder: Path) -> int:
+    """Bytes of all files of a folder; one that another process removes meanwhile is not there."""
+    total = 0
+    for file in folder.rglob("*"):
+        with suppress(FileNotFoundError):
+            if file.is_file():
+                total += file.stat().st_size
+    return total

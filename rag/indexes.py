@@ -1,20 +1,23 @@
 """The indexes of one edition: vectors of passages, words of passages, words of whole articles.
 
-All are derived from SQLite, and each can be deleted and made anew.
+All are derived from the ledger, and each can be deleted and made anew.
 """
 
 from __future__ import annotations
 
 import os
+import shutil
 import threading
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from rag.errors import ArchiveError
 from rag.models import Vectors
-from rag.rows import Staged
+from rag.rows import PassageSpan, Staged
+from rag.types import Article, Span
 from rag.vectors import VectorIndex
+from rag.vectorserver import Place, drop_collection
 from rag.words import IndexEntry, WordIndex
 
 VECTORS = "vectors"
@@ -35,6 +38,11 @@ def other_editions(archive: Path, kept: Collection[int]) -> list[Path]:
     return [folder for folder in (() if 0 in kept else first) if folder.exists()] + later
 
 
+def passage_texts(article: Article, spans: Iterable[Span | PassageSpan]) -> list[str]:
+    """The texts that the vectors of an article's passages are made from."""
+    return [f"{article.title}\n{article.text[span.start : span.end]}" for span in spans]
+
+
 def entries_of(staged: Sequence[Staged]) -> tuple[list[IndexEntry], list[str]]:
     """The passages as the indexes keep them, and the texts that their vectors are made from."""
     entries, texts = [], []
@@ -42,7 +50,7 @@ def entries_of(staged: Sequence[Staged]) -> tuple[list[IndexEntry], list[str]]:
         for passage in item.passages:
             text = item.article.text[passage.start : passage.end]
             entries.append(IndexEntry(passage.id, "", text, item.day, item.article.source or ""))
-            texts.append(f"{item.article.title}\n{text}")
+        texts += passage_texts(item.article, item.passages)
     return entries, texts
 
 
@@ -55,11 +63,13 @@ def article_entry(item: Staged) -> IndexEntry:
 class Indexes:
     """The three indexes in a folder, each opened at first use. Safe to use from several threads.
 
-    One writes at a time; the archive's lock sees to that.
+    The vectors may have their place on a server instead. One writes at a time; the archive's lock
+    sees to that.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, place: Place | None = None) -> None:
         self.folder = folder
+        self.place = place
         self._lock = threading.Lock()
         self._words: WordIndex | None = None
         self._article_words: WordIndex | None = None
@@ -86,7 +96,7 @@ class Indexes:
         """The vector index."""
         with self._lock:
             if self._vectors is None:
-                self._vectors = VectorIndex(self.folder / VECTORS)
+                self._vectors = VectorIndex(self.folder / VECTORS, self.place)
             return self._vectors
 
     def add(
@@ -98,6 +108,14 @@ class Indexes:
             self.vectors.add(entries, vectors)
             for index, added in ((self.words, entries), (self.article_words, articles)):
                 index.add(added)
+                index.commit()
+
+    def refile(self, passages: Sequence[IndexEntry], articles: Sequence[IndexEntry]) -> None:
+        """Give passages and articles that are held the days of these entries."""
+        with self.failures():
+            self.vectors.refile(passages)
+            for index, entries in ((self.words, passages), (self.article_words, articles)):
+                index.add(entries)
                 index.commit()
 
     def delete(self, passages: Sequence[int], articles: Sequence[int]) -> None:
@@ -125,7 +143,15 @@ class Indexes:
         for index in (self._words, self._article_words):
             if index is not None:
                 index.reload()
-        self.close_vectors()  # Chroma sees it only when opened anew
+        if self.place is None:
+            self.close_vectors()  # Chroma sees it only when opened anew
+
+    def discard(self, name: str) -> None:
+        """Delete an index that cannot be used; the next use makes an empty one."""
+        self.close()
+        if name == VECTORS and self.place:
+            drop_collection(self.place)
+        shutil.rmtree(self.folder / name, ignore_errors=True)
 
     def close_vectors(self) -> None:
         """Release the vectors; the next use opens them anew."""
@@ -140,7 +166,7 @@ class Indexes:
             for index in (self._words, self._article_words):
                 if index is not None:
                     index.close()
-            if self._vectors is not None:
+            if self._vectors is not None and self.place is None:
                 _flush(self.folder / VECTORS)
 
     def close(self) -> None:

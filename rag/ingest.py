@@ -9,14 +9,16 @@ from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 
+from rag import groups
 from rag.agreement import recover
+from rag.database import LONGEST_KEY
 from rag.fetch import is_url
 from rag.indexes import entries_of
 from rag.models import Embedder
 from rag.passages import split_passages
 from rag.reports import Failure, IngestReport
 from rag.rows import StageResult
-from rag.sources import Known, Record, find_files, load
+from rag.sources import Known, Reading, Record, find_files, load
 from rag.store import Store
 from rag.subscriptions import web_records
 from rag.types import Article
@@ -46,6 +48,7 @@ def ingest(
     """
     with store.writing(), _Pipeline(store, embedder, progress) as pipeline:
         recover(store, embedder)
+        pipeline.compare_copies()
         pipeline.index_staged()
         for record in records:
             pipeline.take(record, passage_characters)
@@ -89,7 +92,13 @@ class _Pipeline:
         ledger = self._store.ledger
         if not ledger.is_known(record.origin, record.article):
             spans = split_passages(record.article.text, passage_characters)
-            result = ledger.stage(record.origin, record.article, spans, replaces=record.is_whole)
+            result = ledger.stage(
+                record.origin,
+                record.article,
+                spans,
+                replaces=record.is_whole,
+                durable=is_url(record.origin),  # a file is read again; of a feed, only what is new
+            )
             self._staged += len(spans) if result is not StageResult.UNCHANGED else 0
         self._count(**{_COUNTED[result]: getattr(self.report, _COUNTED[result]) + 1})
         if self._staged >= _BATCH_PASSAGES:
@@ -105,6 +114,11 @@ class _Pipeline:
             self._join_writer()
             self._writing = self._writer.submit(self._store.index, staged, entries, vectors)
             self._count(passages=self.report.passages + len(entries))
+
+    def compare_copies(self) -> None:
+        """Group the near-copies of an archive that an earlier version made."""
+        if not groups.is_begun(self._store.ledger):
+            groups.complete(self._store.ledger, self._count)
 
     def finish(self) -> None:
         """Wait for the last batch, and clear what left the archive without a batch."""
@@ -123,24 +137,30 @@ class _Pipeline:
 
 
 def records(
-    inputs: Iterable[str | Path | Article], folder: Path, *, allow_private: bool = False
+    inputs: Iterable[str | Path | Article],
+    folder: Path,
+    *,
+    allow_private: bool = False,
+    reading: Reading = load,
 ) -> Iterator[Record | Known | Failure]:
     """The records of files, folders, web addresses, lists of feeds (OPML) and `Article` objects.
 
-    `folder` keeps what was read of each feed. Raises `SourceError` for a path that does not exist,
-    before anything is read.
+    `folder` keeps what was read of each feed; `reading` reads files and folders. Raises
+    `SourceError` for a path that does not exist, before anything is read.
     """
     inputs = list(inputs)
     given = [_given(item) for item in inputs if isinstance(item, Article)]
     urls = [item for item in inputs if isinstance(item, str) and is_url(item)]
     paths = [Path(i) for i in inputs if not isinstance(i, Article) and i not in urls]
     opml = [path for path in paths if path.suffix.lower() == ".opml" and not path.is_dir()]
-    found = load([path for path in paths if path not in opml])
+    found = reading([path for path in paths if path not in opml])
     lists = find_files(opml)
     return chain(given, web_records(urls, lists, folder, allow_private=allow_private), found)
 
 
 def _given(article: Article) -> Record | Failure:
+    if len(article.id) > LONGEST_KEY:
+        return Failure(f"article {article.id[:40]}...", f"its id has over {LONGEST_KEY} characters")
     if article.id and article.text.strip():
         return Record(f"article:{article.id}", article)
     return Failure(f"article {article.id or article.title!r}", "has no id or no text")

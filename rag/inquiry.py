@@ -10,18 +10,21 @@ import re
 import time
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from rag import abstain, short, verify
 from rag import answer as writing
 from rag.abstain import Calibration
+from rag.conflicts import disputes
 from rag.errors import LLMError
 from rag.evidence import EvidenceSentence, select
+from rag.looked import Looked, Meant
 from rag.models import LLM, Embedder
 from rag.reader import Reader
 from rag.retrieve import Found, Scope, Window, condense, search
 from rag.settings import Settings
 from rag.store import Store
+from rag.times import hull, meant, remarks
 from rag.turnstile import Turnstile
 from rag.types import (
     Answer,
@@ -29,7 +32,6 @@ from rag.types import (
     Event,
     Evidence,
     History,
-    Looked,
     Outcome,
     RankedPassage,
     Sentence,
@@ -106,6 +108,8 @@ def inquire(
     """
     run = _Run(tools, wording)
     query = query or condense(question, history)
+    times = meant(query, scope.as_of)
+    scope = replace(scope, near=hull(times))
     with tools.looking.place() as place:
         place.stand()
         looked = [run.look(asked, alone, scope) for asked, alone in parts(query)]
@@ -117,7 +121,7 @@ def inquire(
                 yield from place.wait()
                 yield from run.word(part)
             run.settle(part)
-    yield run.answer(question, query, looked, passages, scope)
+    yield run.answer(question, query, looked, passages, scope, times)
 
 
 @dataclass(slots=True)
@@ -320,6 +324,7 @@ class _Run:
         looked: Sequence[_Part],
         passages: tuple[RankedPassage, ...],
         scope: Scope,
+        times: tuple[Meant, ...],
     ) -> Answer:
         """All parts together."""
         answered = [part for part in looked if part.shown]
@@ -329,16 +334,20 @@ class _Run:
         missing = tuple(dict.fromkeys(word for part in open_parts for word in part.missing))
         status: Status = "answered" if answered else "abstained"
         left = " ".join(part.asked for part in open_parts) if answered else ""
+        shown = (sentence for part in answered for sentence in part.shown)
+        sentences = tuple(dict.fromkeys(shown))
         return Answer(
             question,
             status,
-            tuple(dict.fromkeys(sentence for part in answered for sentence in part.shown)),
+            sentences,
             passages,
             self._trace(query, decisive),
             short=looked[0].short if len(looked) == 1 else None,
             probability=decisive.probability,
             missing=left,
-            looked=Looked(query, missing, count, first, last),
+            looked=Looked(query, missing, count, first, last, times),
+            remarks=tuple(remarks(sentences, times)) if answered else (),
+            disputes=disputes(query, looked[0].found, sentences) if len(looked) == 1 else (),
         )
 
     def _trace(self, query: str, part: _Part) -> Trace:

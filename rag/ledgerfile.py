@@ -1,4 +1,4 @@
-"""The ledger's SQLite file: schema, opening, transactions, a consistent copy."""
+"""The ledger in a SQLite file: opening, transactions, a consistent copy."""
 
 from __future__ import annotations
 
@@ -6,44 +6,20 @@ import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import date
 from pathlib import Path
+from typing import cast
 
+from rag.database import ADDED, INDEXES, SCHEMA
 from rag.errors import ArchiveError
+from rag.revisions import date_earlier_ones
 
 FILE_NAME = "articles.sqlite"
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
-CREATE TABLE IF NOT EXISTS articles (
-    key INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL, revision INTEGER NOT NULL,
-    state TEXT NOT NULL, digest TEXT NOT NULL, title TEXT NOT NULL, source TEXT, url TEXT,
-    day INTEGER NOT NULL, text TEXT NOT NULL, UNIQUE (id, revision)
-) STRICT;
-CREATE INDEX IF NOT EXISTS articles_state ON articles (state, day);
-CREATE TABLE IF NOT EXISTS passages (
-    id INTEGER PRIMARY KEY AUTOINCREMENT, article_id TEXT NOT NULL, revision INTEGER NOT NULL,
-    start INTEGER NOT NULL, end INTEGER NOT NULL
-) STRICT;
-CREATE INDEX IF NOT EXISTS passages_article ON passages (article_id, revision);
-CREATE TABLE IF NOT EXISTS origins (
-    origin TEXT PRIMARY KEY, article_id TEXT NOT NULL, digest TEXT NOT NULL
-) STRICT;
-CREATE INDEX IF NOT EXISTS origins_article ON origins (article_id);
-CREATE TABLE IF NOT EXISTS garbage (
-    kind TEXT NOT NULL, id INTEGER NOT NULL, PRIMARY KEY (kind, id)
-) STRICT;
-CREATE TABLE IF NOT EXISTS replaced (article_id TEXT PRIMARY KEY, by_id TEXT NOT NULL) STRICT;
-CREATE INDEX IF NOT EXISTS replaced_by ON replaced (by_id);
-CREATE TABLE IF NOT EXISTS reindexed (key INTEGER PRIMARY KEY) STRICT;
-"""
-_ADDED = (
-    ("passages", "edition", "INTEGER NOT NULL DEFAULT 0"),
-    *(("articles", name, "TEXT") for name in ("author", "language", "section", "modified")),
-)
 _BUSY_SECONDS = 10
 
 
 class LedgerFile:
-    """One connection; safe to use from several threads. Everything raises `ArchiveError`."""
+    """A file as the ledger's `Database`. The lock of the archive's folder is its write lock."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -53,10 +29,9 @@ class LedgerFile:
                 path, timeout=_BUSY_SECONDS, check_same_thread=False, isolation_level=None
             )
             self._db.execute("PRAGMA journal_mode = WAL")
-            # What has been reported as stored is on the disk, even when the power fails.
-            self._db.execute("PRAGMA synchronous = FULL")
-            self._db.executescript(_SCHEMA)
+            self._db.executescript(SCHEMA)
             self._migrate()
+            self._db.executescript(INDEXES)
         except sqlite3.Error as error:
             raise ArchiveError(f"{path} cannot be opened as an archive: {error}") from error
 
@@ -64,13 +39,16 @@ class LedgerFile:
         """Add the columns that an earlier version did not have; two processes may try at once."""
         if self._missing():
             self._db.execute("BEGIN IMMEDIATE")
-            for table, column, kind in self._missing():
+            missing = self._missing()
+            for table, column, kind in missing:
                 self._db.execute(f"ALTER TABLE {table} ADD COLUMN {column} {kind}")
+            if ("articles", "valid_from") in (added[:2] for added in missing):
+                date_earlier_ones(self._db, date.today())
             self._db.execute("COMMIT")
 
     def _missing(self) -> list[tuple[str, str, str]]:
         has = "SELECT 1 FROM pragma_table_info(?) WHERE name = ?"
-        return [added for added in _ADDED if not self._db.execute(has, added[:2]).fetchone()]
+        return [added for added in ADDED if not self._db.execute(has, added[:2]).fetchone()]
 
     def close(self) -> None:
         """Close the file."""
@@ -78,10 +56,15 @@ class LedgerFile:
             self._db.close()
 
     @contextmanager
-    def transaction(self) -> Iterator[sqlite3.Connection]:
-        """All of the block or nothing."""
+    def transaction(self, *, durable: bool = True) -> Iterator[sqlite3.Connection]:
+        """All of the block or nothing.
+
+        One that is not `durable` does not wait for the disk: when the power fails before the next
+        one that is, it may not have happened.
+        """
         with self._lock:
             try:
+                self._db.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
                 self._db.execute("BEGIN IMMEDIATE")
                 yield self._db
                 self._db.execute("COMMIT")
@@ -110,6 +93,49 @@ class LedgerFile:
                 db.close()
         except sqlite3.Error as error:
             raise ArchiveError(f"{self.path} cannot be read: {error}") from error
+
+    def touched(self) -> int:
+        """A number that changes whenever another connection has changed the file."""
+        return cast(int, self.rows("PRAGMA data_version")[0][0])
+
+    def last_number(self, table: str) -> int:
+        """The highest number that a row of "articles" or "passages" ever had."""
+        rows = self.rows("SELECT seq FROM sqlite_sequence WHERE name = ?", (table,))
+        return cast(int, rows[0][0]) if rows else 0
+
+    def tables(self) -> dict[str, list[str]]:
+        """The columns of each table."""
+        query = (
+            "SELECT t.name, c.name FROM sqlite_master t JOIN pragma_table_info(t.name) c"
+            " WHERE t.type = 'table' AND t.name NOT LIKE 'sqlite_%' ORDER BY t.name, c.cid"
+        )
+        found: dict[str, list[str]] = {}
+        for table, column in self.rows(query):
+            found.setdefault(str(table), []).append(str(column))
+        return found
+
+    def faults(self) -> list[str]:
+        """What SQLite finds wrong with the file, one line each."""
+        return integrity(self.path)
+
+    def copy_to(self, file: Path) -> None:
+        """Write all of it, of one moment, into a new file, while others go on."""
+        copy_database(self.path, file)
+
+    def size(self) -> int:
+        """Bytes outside the archive's folder."""
+        return 0
+
+    def lock(self) -> bool:
+        """Who has the folder's lock is the one writer."""
+        return True
+
+    def unlock(self) -> None:
+        """Nothing, as nothing was locked."""
+
+    def holder(self) -> str:
+        """Nobody holds what `lock` gives to everyone."""
+        return ""
 
 
 def copy_database(source: Path, target: Path) -> None:

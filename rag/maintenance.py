@@ -10,13 +10,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from rag import agreement, backup, reindex
+from rag import agreement, backup, databases, reindex
 from rag import export as exporting
 from rag.agreement import Mended
 from rag.backup import BackupReport
+from rag.databases import holds_archive
+from rag.databaseurl import from_environment
 from rag.errors import ArchiveError
-from rag.ledgerfile import FILE_NAME
-from rag.lock import Waiting
+from rag.lock import Waiting, WriteLock
 from rag.models import Embedder, SentenceTransformerEmbedder
 from rag.reindex import ReindexReport
 from rag.store import Store
@@ -25,10 +26,10 @@ MakeEmbedder = Callable[[str], Embedder]
 
 
 @contextmanager
-def _opened(folder: Path) -> Iterator[Store]:
-    if not (folder / FILE_NAME).exists():
+def _opened(folder: Path, database: str = "", *, adopt: bool = False) -> Iterator[Store]:
+    if not holds_archive(folder) and not (adopt and (database or from_environment())):
         raise ArchiveError(f"there is no archive in {folder}")
-    store = Store(folder)
+    store = Store(folder, database=database, adopt=adopt)
     try:
         yield store
     finally:
@@ -45,9 +46,14 @@ def repair(
     folder: Path,
     waiting: Waiting | None = None,
     embedder_for: MakeEmbedder = SentenceTransformerEmbedder,
+    database: str = "",
 ) -> tuple[Mended, list[str]]:
-    """Mend what `check` finds; returns what was done, and the lines that are left."""
-    with _opened(folder) as store, store.writing(waiting):
+    """Mend what `check` finds; returns what was done, and the lines that are left.
+
+    With the URL of a PostgreSQL database whose indexes are in another folder, they are made in this
+    one, which is the archive's from then on.
+    """
+    with _opened(folder, database, adopt=True) as store, store.writing(waiting):
         mended = agreement.mend(store, embedder_for(store.embedding_model))
         return mended, agreement.check(store)
 
@@ -56,6 +62,14 @@ def back_up(folder: Path, file: Path) -> BackupReport:
     """Write the archive into a .zip, while others read and one writes."""
     with _opened(folder) as store:
         return backup.backup(store, file)
+
+
+def move(folder: Path, database: str, waiting: Waiting | None = None) -> None:
+    """Bring the articles from the folder's SQLite file to an empty PostgreSQL database."""
+    if not holds_archive(folder):
+        raise ArchiveError(f"there is no archive in {folder}")
+    with WriteLock(folder).held(waiting):
+        databases.move(folder, database)
 
 
 def restore(
@@ -71,10 +85,14 @@ def rebuild(
     passage_characters: int,
     progress: Callable[[ReindexReport], None] = lambda report: None,
     waiting: Waiting | None = None,
+    server: str = "",
 ) -> ReindexReport:
-    """Bring the archive to another embedding model or length of passages, while it serves."""
+    """Bring the archive to another embedding model, length of passages or `server` for its vectors.
+
+    It serves meanwhile.
+    """
     with _opened(folder) as store:
-        return reindex.reindex(store, embedder, passage_characters, progress, waiting)
+        return reindex.reindex(store, embedder, passage_characters, progress, waiting, server)
 
 
 def export(folder: Path, file: Path) -> int:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from datetime import date
 
+from rag.census import NO_SOURCE, Census
 from rag.reports import DayCount
-from rag.store import NO_SOURCE, Census, Store
+from rag.store import Store
 from rag.types import Article
 from rag.words import Filters
 
@@ -22,7 +23,7 @@ def _date(day: int) -> date | None:
 
 def sources(store: Store) -> list[str]:
     """The outlets, those with most articles first."""
-    return [source for source in Census(store.ledger.days()).sources if source != NO_SOURCE]
+    return [source for source in Census.take(store.ledger).sources if source != NO_SOURCE]
 
 
 def find(store: Store, words: str, limit: int, filters: Filters) -> list[Article]:

@@ -49,8 +49,12 @@ class AnswerPrinter:
             self._cited(phrase, (answer.short.citation,))
         for sentence in waiting:
             self.sentence(sentence)
+        for dispute in answer.disputes:
+            self._cited(plain(dispute.text), (dispute.later, dispute.earlier))
         if answer.missing:
             self._console.print(plain(f"Not in the archive: {answer.missing}"), style="italic")
+        for remark in answer.remarks:
+            self._console.print(plain(remark), style="italic")
         self._console.print()
         for citation, number in self._numbers.items():
             heading = plain(f"[{number}] {byline(citation.article)} ({citation.article.id})")

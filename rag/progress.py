@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def ingest_with_progress(
-    archive: Archive, inputs: Sequence[str | Path | Article], console: Console
+    archive: Archive, inputs: Sequence[str | Path | Article], console: Console, ray: str = ""
 ) -> tuple[IngestReport, bool]:
     """Ingest with a bar on `console`; returns the report, and whether Ctrl-C ended it."""
     last = IngestReport()
@@ -48,7 +48,7 @@ def ingest_with_progress(
             bar.console.print(sentence, markup=False)
 
         try:
-            return archive.ingest(*inputs, progress=update, waiting=waiting), False
+            return archive.ingest(*inputs, progress=update, waiting=waiting, ray=ray), False
         except KeyboardInterrupt:
             return last, True
 

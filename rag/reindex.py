@@ -14,20 +14,23 @@ from dataclasses import dataclass
 
 from rag import ledgeraudit as audit
 from rag.agreement import Mended, mend_indexes, recover
-from rag.indexes import Indexes, edition_folder, entries_of
+from rag.editions import indexes_of, note_store, store_of
+from rag.indexes import Indexes, edition_folder, entries_of, passage_texts
 from rag.lock import Waiting
 from rag.models import Embedder
 from rag.passages import split_passages
 from rag.rows import Staged
+from rag.settings import LOCAL_STORE
 from rag.store import Store
 from rag.types import Span
+from rag.vectorserver import ping
 
 _BATCH_ARTICLES = 64
 
 
 @dataclass(frozen=True, slots=True)
 class ReindexReport:
-    """How far reindexing is, in articles; `switched` once the new edition serves."""
+    """How far reindexing is, in revisions; `switched` once the new edition serves."""
 
     done: int
     total: int
@@ -43,34 +46,40 @@ def reindex(
     passage_characters: int,
     progress: Progress,
     waiting: Waiting | None = None,
+    server: str = "",
 ) -> ReindexReport:
     """Bring the archive to this embedding model and length of passages, in characters.
 
-    The name of the embedder is that of the model. A run for another goal that was interrupted is
-    given up.
+    The name of the embedder is that of the model. `server` is where the vectors are to be, as the
+    setting `store`. A run for another goal that was interrupted is given up.
     """
+    if server not in ("", LOCAL_STORE):
+        ping(server)
     embedder.encode(["A model that does not load is found out before anything is begun."])
     with store.writing(waiting):
         recover(store, embedder)
-        edition = _begin(store, embedder.name, passage_characters)
-    indexes = Indexes(edition_folder(store.folder, edition))
+        edition = _begin(store, embedder.name, passage_characters, server)
+    indexes = indexes_of(store.ledger.meta(), store.folder, edition)
     try:
         return _Run(store, indexes, embedder, edition, passage_characters).run(progress, waiting)
     finally:
         indexes.close()
 
 
-def _begin(store: Store, model: str, characters: int) -> int:
+def _begin(store: Store, model: str, characters: int, server: str) -> int:
     """The number of the edition to be made: that of an interrupted run, if its goal is the same."""
     meta = store.ledger.meta()
+    server = server or store_of(meta, int(meta.get("edition", 0)))
     goal = {"next_model": model, "next_characters": str(characters)}
     if "next_edition" in meta:
         number = int(meta["next_edition"])
-        if all(meta.get(name) == value for name, value in goal.items()):
+        is_there = store_of(meta, number) == server
+        if is_there and all(meta.get(name) == value for name, value in goal.items()):
             return number
         shutil.rmtree(edition_folder(store.folder, number), ignore_errors=True)
     number = 1 + max(int(meta.get(name, 0)) for name in ("edition", "next_edition"))
     edition_folder(store.folder, number).mkdir(exist_ok=True)
+    note_store(store.ledger, number, server)
     audit.begin_edition(store.ledger, number, goal)
     return number
 
@@ -107,11 +116,7 @@ class _Run:
             (item, split_passages(item.article.text, self.characters))
             for item in audit.articles(self.store.ledger, keys)
         ]
-        texts = [
-            f"{item.article.title}\n{item.article.text[span.start : span.end]}"
-            for item, spans in cut
-            for span in spans
-        ]
+        texts = [text for item, spans in cut for text in passage_texts(item.article, spans)]
         if not texts:  # deleted since
             return
         vectors = self.embedder.encode(texts)

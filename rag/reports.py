@@ -47,7 +47,12 @@ class DayCount:
 
 @dataclass(frozen=True, slots=True)
 class ArchiveStatus:
-    """What an archive holds. `sources` maps an outlet to its number of articles, most first."""
+    """What an archive holds. `sources` maps an outlet to its number of articles, most first.
+
+    `copied` stories are told by several articles in the same words, by `copies` of them in all.
+    `store` is the URL of the server that has the vectors, or "local". `size_bytes` are those of the
+    folder and of a PostgreSQL database, but not of that server.
+    """
 
     path: str
     articles: int
@@ -59,3 +64,6 @@ class ArchiveStatus:
     sources: Mapping[str, int]
     embedding_model: str
     size_bytes: int
+    copied: int = 0
+    copies: int = 0
+    store: str = "local"

@@ -12,6 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
+from rag import voices
+from rag.copies import Wording
 from rag.models import Vector
 from rag.passages import split_passages
 from rag.reader import WINDOW_CHARACTERS, Reader
@@ -26,30 +28,42 @@ CANDIDATES = 100
 
 READ_ARTICLES = 10
 READ_PASSAGES = 3
-"""How many articles, and how many passages of each, are read together with the question."""
+"""How many articles (copies count as one), and how many passages of each, are read together with
+the question.
+"""
+
+_SHORTEST = 3
+"""Days over which the preference for the days of a question decays at the least."""
+
+_LATE = 1
+"""Days after which most articles on an event are there."""
 
 _GRACE = timedelta(days=1)
 """An article dated one day after `as_of` may have been published on that day elsewhere."""
 
-_COPY_OVERLAP = 0.7
-_SHINGLE = 3
-_WORD = re.compile(r"\w+")
+_CROWDED = 4
+"""How many times more passages are taken from each index where copies crowd them, at most twice."""
 
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """Which articles may answer, and from which day their age is counted."""
+    """Which articles may answer, and from which day their age is counted.
+
+    With `near`, a first and a last day that the question names, their distance from those counts in
+    place of their age.
+    """
 
     as_of: date
     since: date | None = None
     until: date | None = None
     source: str | Sequence[str] | None = None
+    near: tuple[date, date] | None = None
 
     @property
     def filters(self) -> Filters:
-        """The filters for the indexes: nothing later than a day after `as_of`."""
+        """The filters for the indexes: nothing later than a day after `as_of`, as it read then."""
         latest = self.as_of + _GRACE if self.as_of < date.max else self.as_of
-        return Filters(self.since, min(self.until or latest, latest), self.source)
+        return Filters(self.since, min(self.until or latest, latest), self.source, self.as_of)
 
 
 _LEANING = re.compile(
@@ -118,21 +132,54 @@ def search(
     `vector` is the embedding of `query`, shape (dimensions,). Without a reader the scores of the
     indexes decide alone.
     """
-    candidates = store.search(query, vector, max(CANDIDATES, k), scope.filters)
-    ranked = rank(candidates, settings, scope.as_of)
-    windows = _read(store, reader, query, pool(ranked)) if reader else {}
+    ranked, stories = _candidates(store, settings, query, vector, max(CANDIDATES, k), scope)
+    windows = _read(store, reader, query, pool(ranked, stories)) if reader else {}
     found = []
     for candidate, score in ranked:
         row = candidate.row
         article = store.ledger.article(row.article_id, row.revision)
         passage = RankedPassage(row.id, article, row.start, row.end, score)
         found.append(Found(passage, candidate, windows.get(row.id, ())))
-    return _fold(rerank(found, settings), k)
+    return _with_copies(store, _fold(rerank(found, settings), k), stories, scope.filters)
+
+
+def _candidates(
+    store: Store, settings: Settings, query: str, vector: Vector, limit: int, scope: Scope
+) -> tuple[list[tuple[Candidate, float]], voices.Stories]:
+    """About the best `limit` passages of each index, ranked, each story told once.
+
+    Where the copies of a story take up half of the places, more is looked at.
+    """
+    most = limit * _CROWDED**2
+    while True:
+        candidates = store.search(query, vector, limit, scope.filters)
+        stories = voices.stories_of(store.ledger, candidates)
+        everything = rank(candidates, settings, scope.as_of, scope.near)
+        ranked = voices.merged(store.ledger, everything, stories)
+        if len(candidates) < limit or len(ranked) * 2 > len(candidates) or limit >= most:
+            return ranked, stories
+        limit *= _CROWDED
+
+
+def _with_copies(
+    store: Store, found: Sequence[Found], stories: voices.Stories, filters: Filters
+) -> list[Found]:
+    """The passages with every copy of their story that holds them, found or not."""
+    told = [voices.voice_of(one.candidate.row, stories) for one in found]
+    tellers = voices.tellers(store.ledger, told, filters)
+    return [
+        replace(
+            one, passage=replace(one.passage, copies=voices.copies(one.passage, tellers[story]))
+        )
+        if story in tellers
+        else one
+        for one, story in zip(found, told, strict=True)
+    ]
 
 
 def nearest(store: Store, vector: Vector, k: int) -> list[RankedPassage]:
     """The `k` passages nearest to a vector, shape (dimensions,), by cosine; no words, no dates."""
-    hits = store.vectors.search(vector, k, Filters())
+    hits = store.vectors.search(vector, k)
     rows = store.ledger.passage_rows([number for number, _ in hits])
     places = [(rows[number], score) for number, score in hits if number in rows]
     return [
@@ -144,13 +191,20 @@ def nearest(store: Store, vector: Vector, k: int) -> list[RankedPassage]:
 
 
 def rank(
-    candidates: Sequence[Candidate], settings: Settings, as_of: date
+    candidates: Sequence[Candidate],
+    settings: Settings,
+    as_of: date,
+    near: tuple[date, date] | None = None,
 ) -> list[tuple[Candidate, float]]:
     """Candidates with their mixed score, best first.
 
     The score is the weighted sum of cosine similarity, BM25 of the passage and BM25 of its article,
-    each over its largest value here, and of exp(-age / recency_days).
+    each over its largest value here, and of exp(-age / recency_days); with `near`, of
+    exp(-distance / decay), which decays faster for a shorter time.
     """
+    days, decay = near or (as_of, as_of), settings.recency_days
+    if near:  # the shorter the time that is named, the less is a day beside it what is meant
+        decay = min(decay, float(max((near[1] - near[0]).days, _SHORTEST)))
     top_dense = max((c.dense for c in candidates), default=0.0) or 1.0
     top_lexical = max((c.lexical for c in candidates), default=0.0) or 1.0
     top_article = max((c.article for c in candidates), default=0.0) or 1.0
@@ -160,19 +214,19 @@ def rank(
             settings.dense_weight * max(candidate.dense, 0.0) / top_dense
             + settings.lexical_weight * candidate.lexical / top_lexical
             + settings.article_weight * candidate.article / top_article
-            + settings.recency_weight * recency(candidate.row.day, as_of, settings.recency_days)
+            + settings.recency_weight * recency(candidate.row.day, days, decay)
         )
 
     scored = [(candidate, score(candidate)) for candidate in candidates]
     return sorted(scored, key=lambda pair: (-pair[1], pair[0].row.id))
 
 
-def pool(ranked: Sequence[tuple[Candidate, float]]) -> list[PassageRow]:
-    """What is read: the best passages of the best articles, so that no article takes all places."""
+def pool(ranked: Sequence[tuple[Candidate, float]], stories: voices.Stories) -> list[PassageRow]:
+    """What is read: the best passages of the best voices, so that none takes all places."""
     taken: dict[int, int] = {}
     rows = []
     for candidate, _ in ranked:
-        key = candidate.row.article_key
+        key = voices.voice_of(candidate.row, stories)
         if key in taken or len(taken) < READ_ARTICLES:
             taken[key] = taken.get(key, 0) + 1
             if taken[key] <= READ_PASSAGES:
@@ -210,24 +264,27 @@ def rerank(found: Sequence[Found], settings: Settings) -> list[Found]:
     return sorted(scored, key=lambda one: -one.passage.score)
 
 
-def recency(day: int, as_of: date, decay_days: float) -> float:
-    """exp(-age / decay_days) of an article dated `day`, an ordinal; 0 for an undated one."""
-    return math.exp(-max(as_of.toordinal() - day, 0) / decay_days) if day else 0.0
+def recency(day: int, near: tuple[date, date], decay_days: float) -> float:
+    """exp(-distance / decay_days) of an article dated `day`, an ordinal; 0 for an undated one.
+
+    The distance is 0 from the first to a day after the last of the days: news comes a day late.
+    """
+    first, last = (bound.toordinal() for bound in near)
+    return math.exp(-max(first - day, day - last - _LATE, 0) / decay_days) if day else 0.0
 
 
 def _fold(found: Sequence[Found], k: int) -> list[Found]:
     """The first `k` passages; a near-copy from another article joins the one above it."""
     kept: list[Found] = []
-    shingles: list[frozenset[tuple[str, ...]]] = []
+    wordings: list[Wording] = []
     for one in found:
         article = one.passage.article
-        mine = _shingles(one.passage.text)
+        mine = Wording(one.passage.text)
         twin = next(
             (
                 n
-                for n, theirs in enumerate(shingles)
-                if kept[n].passage.article.id != article.id
-                and _overlap(mine, theirs) >= _COPY_OVERLAP
+                for n, theirs in enumerate(wordings)
+                if kept[n].passage.article.id != article.id and voices.is_same(mine, theirs)
             ),
             None,
         )
@@ -240,19 +297,8 @@ def _fold(found: Sequence[Found], k: int) -> list[Found]:
             break
         else:
             kept.append(one)
-            shingles.append(mine)
+            wordings.append(mine)
     return kept
-
-
-def _shingles(text: str) -> frozenset[tuple[str, ...]]:
-    words = _WORD.findall(text.lower())
-    runs = [words[n:] for n in range(_SHINGLE)]
-    return frozenset(zip(*runs, strict=False))
-
-
-def _overlap(a: frozenset[tuple[str, ...]], b: frozenset[tuple[str, ...]]) -> float:
-    smaller = min(len(a), len(b))
-    return len(a & b) / smaller if smaller else 0.0
 
 
 def sigmoid(logit: float) -> float:

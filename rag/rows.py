@@ -7,6 +7,7 @@ from enum import Enum, auto
 from typing import NamedTuple
 
 from rag.types import Article
+from rag.words import filed
 
 
 class PassageRow(NamedTuple):
@@ -36,7 +37,10 @@ class DayRow(NamedTuple):
 
 
 class HeldRow(NamedTuple):
-    """What an index must hold (`state` "current") or may hold ("pending") under a number."""
+    """What an index must hold, or may hold while its `state` is "pending", under a number.
+
+    `day` is as the indexes file it.
+    """
 
     id: int
     day: int
@@ -61,11 +65,13 @@ class Staged:
     key: int
     article: Article
     passages: list[PassageSpan]
+    superseded: bool = False
 
     @property
     def day(self) -> int:
-        """The date as a proleptic ordinal, 0 if undated."""
-        return self.article.published.toordinal() if self.article.published else 0
+        """The date as the indexes file it."""
+        published = self.article.published
+        return filed(published.toordinal() if published else 0, self.superseded)
 
 
 class StageResult(Enum):

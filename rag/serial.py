@@ -12,12 +12,13 @@ from datetime import date
 from typing import Any
 
 from rag.errors import ArticleNotFoundError
+from rag.looked import Looked, Meant
 from rag.types import (
     Answer,
     Article,
     Check,
     Citation,
-    Looked,
+    Dispute,
     RankedPassage,
     Sentence,
     Short,
@@ -49,6 +50,8 @@ def answer_from_dict(values: Values, article: FindArticle) -> Answer:
         probability=values["probability"],
         missing=values["missing"],
         looked=looked and _looked(looked),
+        remarks=tuple(values.get("remarks", ())),
+        disputes=tuple(_dispute(item, article) for item in values.get("disputes", ())),
     )
 
 
@@ -93,8 +96,19 @@ def _still_there(values: Values, article: FindArticle) -> Article | None:
         return None
 
 
+def _dispute(values: Values, article: FindArticle) -> Dispute:
+    later, earlier = (citation_from_dict(values[name], article) for name in ("later", "earlier"))
+    figures = str(values["figures"][0]), str(values["figures"][1])
+    return Dispute(later, earlier, figures, bool(values["corrects"]))
+
+
 def _looked(values: Values) -> Looked:
     first, last = (
         date.fromisoformat(values[name]) if values[name] else None for name in ("first", "last")
     )
-    return Looked(values["query"], tuple(values["missing"]), values["articles"], first, last)
+    meant = tuple(
+        Meant(one["text"], date.fromisoformat(one["first"]), date.fromisoformat(one["last"]))
+        for one in values.get("meant", ())
+    )
+    missing = tuple(values["missing"])
+    return Looked(values["query"], missing, values["articles"], first, last, meant)

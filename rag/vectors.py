@@ -1,19 +1,26 @@
-"""The vector index: passage embeddings in Chroma. Derived from SQLite, rebuildable."""
+"""The vector index: passage embeddings in Chroma. Derived from the ledger, rebuildable."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from rag import vectorserver
 from rag.errors import ArchiveError
 from rag.models import Vector, Vectors
+from rag.vectorserver import Place
 from rag.words import Filters, IndexEntry
 
+if TYPE_CHECKING:
+    from chromadb.api import ClientAPI
+
 _COLLECTION = "passages"
+_UNFILED = -(2**31)
+"""Stands for the day of a vector without one: no revision is filed under it."""
 SYNC_THRESHOLD = 20_000
 """Vectors between two flushes of the graph: rarer than by default, as an ingest is one long write.
 
@@ -22,50 +29,62 @@ A collection keeps it from its making.
 
 
 class VectorIndex:
-    """One Chroma collection with cosine distance, embedded in this process.
+    """One Chroma collection with cosine distance, embedded in this process or on a server.
 
-    Chroma writes the files of its graph in place, and a process that loads them meanwhile can crash
-    as a whole. So writing, and the first reading, which loads them, hold a lock between processes.
+    Embedded, Chroma writes the files of its graph in place, and a process that loads them meanwhile
+    can crash as a whole. So writing, and the first reading, which loads them, hold a lock between
+    processes. A server needs no such lock: it is the one process that has the files.
     """
 
-    def __init__(self, folder: Path) -> None:
-        import chromadb
-        from chromadb.config import Settings as ChromaSettings
-        from chromadb.errors import ChromaError
-        from filelock import FileLock
+    def __init__(self, folder: Path, place: Place | None = None) -> None:
+        """Open the collection in a folder, or at a place on a server.
 
+        Raises `ArchiveError`, and `ArchiveUnreachableError` for a server.
+        """
+        from chromadb.errors import ChromaError
+
+        self.place = place
         self._failure = ChromaError
         self._loaded = False
         try:
-            folder.parent.mkdir(parents=True, exist_ok=True)
-            self._files = FileLock(folder.with_name(f"{folder.name}.lock"))
-            with self._files:
-                client = chromadb.PersistentClient(
-                    str(folder), settings=ChromaSettings(anonymized_telemetry=False)
-                )
-                self._collection = client.get_or_create_collection(
-                    _COLLECTION,
+            self._files = nullcontext() if place else _file_lock(folder)
+            with self._files, self._asking():
+                self._client = vectorserver.connect(place.url) if place else _embedded(folder)
+                self._collection = self._client.get_or_create_collection(
+                    place.collection if place else _COLLECTION,
                     embedding_function=None,
                     configuration={"hnsw": {"space": "cosine", "sync_threshold": SYNC_THRESHOLD}},
                 )
+                self._batch = self._client.get_max_batch_size()
         except (ChromaError, ValueError, OSError) as error:
             _forget_failed_start(folder)
             raise ArchiveError(f"the vectors in {folder} cannot be opened: {error}") from error
-        self._client = client
-        self._batch = client.get_max_batch_size()
 
     def close(self) -> None:
-        """Release the files."""
-        self._client.close()  # type: ignore[attr-defined]
+        """Release the files, or the connections to the server."""
+        if self.place:
+            vectorserver.close(self._client)
+        else:
+            self._client.close()  # type: ignore[attr-defined]
 
     def add(self, entries: Sequence[IndexEntry], vectors: Vectors) -> None:
         """Store one vector per entry, replacing those of the same id."""
         for first in range(0, len(entries), self._batch):
             part = entries[first : first + self._batch]
-            with self._files:
+            with self._files, self._asking():
                 self._collection.upsert(
                     ids=[str(entry.id) for entry in part],
                     embeddings=vectors[first : first + self._batch],
+                    metadatas=[{"day": entry.day, "source": entry.source} for entry in part],
+                )
+
+    def refile(self, entries: Sequence[IndexEntry]) -> None:
+        """Give the passages that are held another day or outlet; their vectors stay."""
+        for first in range(0, len(entries), self._batch):
+            part = entries[first : first + self._batch]
+            with self._files, self._asking():
+                self._collection.update(
+                    ids=[str(entry.id) for entry in part],
                     metadatas=[{"day": entry.day, "source": entry.source} for entry in part],
                 )
 
@@ -75,7 +94,8 @@ class VectorIndex:
 
     def count(self) -> int:
         """The number of stored vectors."""
-        return self._collection.count()
+        with self._asking():
+            return self._collection.count()
 
     def held(self, first: int, last: int) -> dict[int, tuple[int, str]]:
         """Day and outlet of the passages `first` to `last` that have a sound vector.
@@ -84,9 +104,10 @@ class VectorIndex:
         """
         result = self._get(range(first, last + 1), ["metadatas", "embeddings"])
         sound = np.isfinite(result["embeddings"]).all(axis=1) & result["embeddings"].any(axis=1)
+        metadata = [values or {} for values in result["metadatas"]]
         return {
-            int(i): (int(values.get("day", -1)), str(values.get("source", "")))
-            for i, values, is_sound in zip(result["ids"], result["metadatas"], sound, strict=True)
+            int(i): (int(values.get("day", _UNFILED)), str(values.get("source", "")))
+            for i, values, is_sound in zip(result["ids"], metadata, sound, strict=True)
             if is_sound
         }
 
@@ -97,7 +118,7 @@ class VectorIndex:
 
     def _get(self, ids: Sequence[int], include: list[str]) -> Any:
         try:
-            with self._loading():
+            with self._loading(), self._asking():
                 result: Any = self._collection.get(ids=[str(i) for i in ids], include=include)  # type: ignore[arg-type]
         except (self._failure, ValueError, OSError) as error:
             raise ArchiveError(f"the vectors cannot be read: {error}") from error
@@ -109,29 +130,37 @@ class VectorIndex:
         """The lock, until something has been found: the graph is in memory from then on."""
         return nullcontext() if self._loaded else self._files
 
+    def _asking(self) -> AbstractContextManager[None]:
+        """What a server, or the way to it, raises as `ArchiveError`."""
+        return vectorserver.failures(self.place.url) if self.place else nullcontext()
+
     def strangers(self, ids: Collection[int]) -> list[str]:
         """The names of vectors under anything but these numbers: reads all names."""
         known = {str(i) for i in ids}
-        names = self._collection.get(include=[])["ids"]
+        with self._asking():
+            names = self._collection.get(include=[])["ids"]
         return [name for name in names if name not in known]
 
     def forget(self, names: Sequence[str]) -> None:
         """Forget vectors by their names."""
         for first in range(0, len(names), self._batch):
-            with self._files:
+            with self._files, self._asking():
                 self._collection.delete(ids=list(names[first : first + self._batch]))
 
-    def search(self, vector: Vector, limit: int, filters: Filters) -> list[tuple[int, float]]:
+    def search(
+        self, vector: Vector, limit: int, filters: Filters | None = None
+    ) -> list[tuple[int, float]]:
         """The `limit` nearest passages as (id, cosine similarity), best first.
 
-        Raises `ArchiveError`, also for a vector of another length than those held.
+        Without filters, those of superseded revisions are among them. Raises `ArchiveError`, also
+        for a vector of another length than those held.
         """
         try:
-            with self._loading():
+            with self._loading(), self._asking():
                 result = self._collection.query(
                     query_embeddings=vector[np.newaxis],
                     n_results=limit,
-                    where=_where(filters),
+                    where=_where(filters) if filters else None,
                     include=["distances"],
                 )
             self._loaded = self._loaded or bool(result["ids"][0])
@@ -139,6 +168,21 @@ class VectorIndex:
             raise ArchiveError(f"the vectors cannot be searched: {error}") from error
         distances = (result["distances"] or [[]])[0]
         return [(int(i), 1.0 - d) for i, d in zip(result["ids"][0], distances, strict=True)]
+
+
+def _file_lock(folder: Path) -> AbstractContextManager[object]:
+    from filelock import FileLock
+
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    return FileLock(folder.with_name(f"{folder.name}.lock"))
+
+
+def _embedded(folder: Path) -> ClientAPI:
+    import chromadb
+    from chromadb.config import Settings as ChromaSettings
+
+    settings = ChromaSettings(anonymized_telemetry=False)
+    return chromadb.PersistentClient(str(folder), settings=settings)
 
 
 def _forget_failed_start(folder: Path) -> None:
@@ -149,14 +193,12 @@ def _forget_failed_start(folder: Path) -> None:
         Shared._identifier_to_system.pop(str(folder), None)
 
 
-def _where(filters: Filters) -> dict[str, Any] | None:
-    clauses: list[dict[str, Any]] = []
-    if filters.since is not None:
-        clauses.append({"day": {"$gte": filters.since.toordinal()}})
-    if filters.until is not None:
-        clauses.append({"day": {"$lte": filters.until.toordinal()}})
+def _where(filters: Filters) -> dict[str, Any]:
+    ranges: list[dict[str, Any]] = [
+        {"$and": [{"day": {"$gte": first}}, {"day": {"$lte": last}}]}
+        for first, last in filters.filed
+    ]
+    days = {"$or": ranges} if len(ranges) > 1 else ranges[0]
     if filters.sources:
-        clauses.append({"source": {"$in": list(filters.sources)}})
-    if len(clauses) > 1:
-        return {"$and": clauses}
-    return clauses[0] if clauses else None
+        return {"$and": [days, {"source": {"$in": list(filters.sources)}}]}
+    return days

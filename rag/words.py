@@ -22,12 +22,14 @@ class Filters:
     """Which articles may be found; bounds are inclusive.
 
     An undated article passes `until`, since nothing says that it is later, but not `since`.
-    `source` is an outlet or several; none at all lets every outlet through.
+    `source` is an outlet or several; none at all lets every outlet through. With `as_of`, of each
+    article the revision of that day may be found instead of the current one.
     """
 
     since: date | None = None
     until: date | None = None
     source: str | Collection[str] | None = None
+    as_of: date | None = None
 
     @property
     def days(self) -> tuple[int, int]:
@@ -36,10 +38,25 @@ class Filters:
         return first, (self.until or date.max).toordinal()
 
     @property
+    def filed(self) -> list[tuple[int, int]]:
+        """The same as the indexes file it: with `as_of`, superseded revisions may pass, too."""
+        first, last = self.days
+        superseded = [(filed(last, True), filed(first, True))] if self.as_of else []
+        return [(first, last), *superseded]
+
+    @property
     def sources(self) -> tuple[str, ...]:
         """The outlets that pass; empty where all do."""
         several = (self.source,) if isinstance(self.source, str) else self.source or ()
         return tuple(map(storable, several))
+
+
+def filed(day: int, superseded: bool) -> int:
+    """The day under which the indexes file a revision, so that each search can tell both kinds.
+
+    It is the day itself, 0 if undated, and below 0 for a superseded revision.
+    """
+    return -1 - day if superseded else day
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +64,7 @@ class IndexEntry:
     """What the derived indexes keep of a passage, or of an article, under its number.
 
     A title counts as a field of its own, so that its words weigh more; passages have none. `day` is
-    a proleptic ordinal, 0 if undated.
+    a proleptic ordinal as `filed`.
     """
 
     id: int
@@ -93,6 +110,7 @@ class WordIndex:
         except ValueError as error:
             raise ArchiveError(f"the word index in {folder} cannot be opened: {error}") from error
         self._writer: tantivy.IndexWriter | None = None
+        self._superseded: bool | None = None
 
     def add(self, entries: Iterable[IndexEntry]) -> None:
         """Index the entries, replacing those of the same id; not visible before `commit`."""
@@ -119,18 +137,19 @@ class WordIndex:
         """Make all changes durable and visible."""
         if self._writer is not None:
             self._writer.commit()
-            self._index.reload()
+            self.reload()
 
     def reload(self) -> None:
-        """See what another process has committed."""
+        """See what has been committed, also by another process."""
         self._index.reload()
+        self._superseded = None
 
     def close(self) -> None:
         """Finish merging and release the writer."""
         if self._writer is not None:
             writer, self._writer = self._writer, None
             writer.wait_merging_threads()
-            self._index.reload()
+            self.reload()
 
     def search(
         self, question: str, limit: int, filters: Filters, *, every: bool = False
@@ -185,15 +204,27 @@ class WordIndex:
 
     def _must(self, filters: Filters) -> Sequence[tantivy.Query]:
         must = []
-        if filters.since or filters.until:
-            days = tantivy.Query.range_query(
-                self._schema, "day", tantivy.FieldType.Integer, *filters.days
-            )
+        if filters.since or filters.until or (self._has_superseded() and not filters.as_of):
+            ranges = [(tantivy.Occur.Should, self._days(*several)) for several in filters.filed]
+            days = tantivy.Query.boolean_query(ranges)
             must.append(tantivy.Query.const_score_query(days, 0.0))
         if filters.sources:
             outlets = tantivy.Query.term_set_query(self._schema, "source", list(filters.sources))
             must.append(tantivy.Query.const_score_query(outlets, 0.0))
         return must
+
+    def _has_superseded(self) -> bool:
+        """Whether any entry is of a superseded revision; looked up once after each change."""
+        if self._superseded is None:
+            searcher = self._index.searcher()
+            past = self._days(filed(date.max.toordinal(), True), filed(0, True))
+            self._superseded = bool(searcher.search(past, 1, count=False).hits)
+        return self._superseded
+
+    def _days(self, first: int, last: int) -> tantivy.Query:
+        return tantivy.Query.range_query(
+            self._schema, "day", tantivy.FieldType.Integer, first, last
+        )
 
     def _open_writer(self) -> tantivy.IndexWriter:
         if self._writer is None:

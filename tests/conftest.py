@@ -8,6 +8,7 @@ from datetime import date
 from pathlib import Path
 
 import pytest
+from postgres import MISSING, PASSWORD, PostgresServer, programs
 
 from rag import Archive, Article, LLMError
 from rag.models import Message, Reply, SentenceTransformerEmbedder
@@ -58,6 +59,23 @@ def embedder() -> SentenceTransformerEmbedder:
 
 
 @pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """A real PostgreSQL server; its password is in the environment."""
+    found = programs()
+    if found is None:
+        pytest.skip(MISSING)
+    with pytest.MonkeyPatch.context() as patch, PostgresServer(found) as server:
+        patch.setenv("PGPASSWORD", PASSWORD)
+        yield server
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def database(request: pytest.FixtureRequest) -> str:
+    """Where a new archive has its articles: in its folder, and in PostgreSQL by this URL."""
+    return request.getfixturevalue("postgres").database() if request.param == "postgres" else ""
+
+
+@pytest.fixture(scope="session")
 def corpus_archive(
     tmp_path_factory: pytest.TempPathFactory, embedder: SentenceTransformerEmbedder
 ) -> Iterator[Archive]:
@@ -69,10 +87,14 @@ def corpus_archive(
 
 
 def make_archive(
-    folder: Path, embedder: SentenceTransformerEmbedder, llm: ScriptedLLM | None = None
+    folder: Path,
+    embedder: SentenceTransformerEmbedder,
+    llm: ScriptedLLM | None = None,
+    settings: Settings | None = None,
+    database: str = "",
 ) -> Archive:
-    settings = Settings()
-    store = Store(folder, settings.embedding_model, settings.passage_characters)
+    settings = settings or Settings()
+    store = Store(folder, settings.embedding_model, settings.passage_characters, database=database)
     return Archive(store, settings, embedder, llm or ScriptedLLM())
 
 

@@ -25,10 +25,12 @@ from pathlib import Path
 
 import numpy as np
 
+import rag.groups
 import rag.ingest
 import rag.reindex
 import rag.vectors
 from rag.agreement import check, recover
+from rag.databases import holds_archive
 from rag.errors import ArticleNotFoundError
 from rag.models import Vectors
 from rag.sources import Record
@@ -39,6 +41,8 @@ from rag.words import Filters
 ROOT = Path(__file__).resolve().parents[1]
 ARTICLES = 60
 LONGEST_SECONDS = 2.0
+REVISED = date(2024, 2, 1)
+"""The first day on which a revision may stand that is not an article's first."""
 
 
 class HashEmbedder:
@@ -57,6 +61,7 @@ class HashEmbedder:
 def small_batches() -> None:
     """Many steps in little time, so that kills fall into each of them."""
     rag.ingest._BATCH_PASSAGES = 24
+    rag.groups._BATCH = 2
     rag.reindex._BATCH_ARTICLES = 8
     rag.vectors.SYNC_THRESHOLD = 100  # the graph is written every so many vectors
 
@@ -87,7 +92,9 @@ def made(number: int, version: int) -> Article:
         for _ in range(chance.randrange(4, 30))
     ]
     day = date(2024, 1, 1) + timedelta(days=number % 9)
-    return Article(f"a{number}", f"Story {number}", " ".join(sentences), "Gazette", None, day)
+    text = " ".join(sentences)
+    modified = REVISED + timedelta(days=version // 4)
+    return Article(f"a{number}", f"Story {number}", text, "Gazette", None, day, modified=modified)
 
 
 def put(store: Store, articles: Sequence[Article]) -> None:
@@ -146,6 +153,34 @@ def expected(seed: int, done: int) -> dict[int, int]:
     return versions
 
 
+def first_versions(seed: int, done: int) -> dict[int, int]:
+    """The version in which each article that is there was put in first."""
+    versions: dict[int, int] = {}
+    for number in range(done):
+        one = step(seed, number)
+        for given in one.numbers if one.kind == "put" else ():
+            versions.setdefault(given, number)
+        for gone in one.numbers if one.kind == "delete" else ():
+            versions.pop(gone, None)
+    return versions
+
+
+def look_back(store: Store, seed: int, done: int, findings: Findings) -> None:
+    """Before anything was revised, the first revisions are found, and no other."""
+    before, after = first_versions(seed, done), first_versions(seed, done + 1)
+    day = REVISED - timedelta(days=1)
+    hits = store.words.search("met", 100_000, Filters(as_of=day))  # which every sentence has
+    rows = store.ledger.passage_rows([hit for hit, _ in hits], day).values()
+    found = {(row.article_id, row.revision) for row in rows}
+    for number in range(ARTICLES):
+        allowed = {versions.get(number) for versions in (before, after)}
+        texts = {store.ledger.article(*one).text for one in found if one[0] == f"a{number}"}
+        wanted = {made(number, v).text if v is not None else None for v in allowed}
+        if (texts or {None}) - wanted:
+            findings.lost += 1
+            print(f"lost: as of {day}, article {number} should be of version {allowed}")
+
+
 def look(folder: Path, seed: int, done: int, findings: Findings) -> None:
     """Start as the next command would, then compare with the plan; step `done` may be half done."""
     store = Store(folder)
@@ -174,17 +209,18 @@ def look(folder: Path, seed: int, done: int, findings: Findings) -> None:
                 wanted = len(store.ledger.passages(store.ledger.article(f"a{number}")))
                 findings.lost += len(rows) < wanted
                 findings.duplicated += len(hits) > wanted
+    look_back(store, seed, done, findings)
     store.close()
 
 
-def run(folder: Path, seed: int, kills: int, seconds: float = 1e9) -> Findings:
+def run(folder: Path, seed: int, kills: int, seconds: float = 1e9, database: str = "") -> Findings:
     """Kill so many times, or until the time is over, and look at what is left."""
     folder.mkdir(parents=True, exist_ok=True)
     journal = folder / "journal"
     journal.touch()
     archive = folder / "archive"
-    if not archive.exists():
-        Store(archive, HashEmbedder.name, 250).close()
+    if not holds_archive(archive):
+        Store(archive, HashEmbedder.name, 250, database=database).close()
     chance = random.Random(seed)
     findings = Findings()
     started = time.monotonic()
@@ -210,11 +246,12 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--seconds", type=float, default=1e9, help="end after so long")
     parser.add_argument("--folder", type=Path, required=True)
+    parser.add_argument("--database", default="", help="a PostgreSQL database, empty, by its URL")
     parser.add_argument("--child", action="store_true", help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.child:
         child(given.folder / "archive", given.seed, given.folder / "journal")
-    found = run(given.folder, given.seed, given.kills, given.seconds)
+    found = run(given.folder, given.seed, given.kills, given.seconds, given.database)
     print(", ".join(f"{getattr(found, f.name)} {f.name}" for f in fields(found)))
     return 1 if found.lost or found.duplicated or found.disagreements else 0
 

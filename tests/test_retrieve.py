@@ -101,7 +101,7 @@ def test_what_is_read_is_spread_over_articles() -> None:
         Candidate(PassageRow(n, n // 5, f"a{n // 5}", 1, 0, 1, 0, None), 1.0, 0.0, 0.0)
         for n in range(100)
     ]
-    rows = pool([(candidate, 1.0) for candidate in many])
+    rows = pool([(candidate, 1.0) for candidate in many], {})
     assert len(rows) == 30
     assert [row.id for row in rows[:4]] == [0, 1, 2, 5]
 

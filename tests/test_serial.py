@@ -19,7 +19,9 @@ from rag import (
     ArticleNotFoundError,
     Check,
     Citation,
+    Dispute,
     Looked,
+    Meant,
     RankedPassage,
     Sentence,
     Short,
@@ -46,7 +48,12 @@ FULL = Answer(
     short=Short("3 a.m.", BEGAN),
     probability=0.8765,
     missing="why it began.",
-    looked=Looked("When?", ("lit",), 2, date(2024, 1, 2), date(2024, 3, 1)),
+    looked=Looked(
+        "When?", ("lit",), 2, date(2024, 1, 2), date(2024, 3, 1),
+        (Meant("in March", date(2024, 3, 1), date(2024, 3, 31)),),
+    ),
+    remarks=("“in March” was taken as 1 March 2024 to 31 March 2024.",),
+    disputes=(Dispute(BEGAN, BEGAN, ("4 a.m.", "3 a.m."), corrects=True),),
 )  # fmt: skip
 
 
@@ -77,7 +84,7 @@ def _dataclasses(value: object) -> list[Any]:
 def test_no_field_is_forgotten() -> None:
     """Each field of the answer below has another value than its default, also in a new field."""
     found = _dataclasses(FULL)
-    kinds = {Answer, Sentence, Citation, RankedPassage, Trace, Check, Short, Looked}
+    kinds = {Answer, Sentence, Citation, RankedPassage, Trace, Check, Short, Looked, Meant, Dispute}
     assert {type(value) for value in found} == kinds
     for value in found:
         for field in dataclasses.fields(value):

@@ -112,6 +112,15 @@ def test_the_id_is_of_the_canonical_address_first() -> None:
     assert article_id("http://[bad", "x") == article_id(None, "x")
 
 
+def test_a_place_in_a_page_is_no_article_of_its_own() -> None:
+    page = article_id("https://post.example/a", "")
+    assert page == article_id("https://post.example/a?utm_medium=rss#comments", "")
+    assert page == article_id("https://post.example/a#", "")
+    assert page != article_id("https://post.example/a#!/b", "")
+    bare = "https://post.example/story.php?20230814"
+    assert article_id(f"{bare}#top", "") == article_id(bare, "")
+
+
 def test_addresses_that_differ_in_a_bare_query_are_two_articles() -> None:
     first = article_id("https://post.example/story.php?20230814", "")
     assert first != article_id("https://post.example/story.php?20230815", "")

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import subprocess
 import sys
 from datetime import date
@@ -50,7 +51,14 @@ def counting(embedder: SentenceTransformerEmbedder) -> CountingEmbedder:
 
 
 @pytest.fixture
-def store(tmp_path: Path):
+def store(tmp_path: Path, database: str):
+    opened = Store(tmp_path / "archive", "m", 1000, database=database)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def local_store(tmp_path: Path):
     opened = Store(tmp_path / "archive", "m", 1000)
     yield opened
     opened.close()
@@ -82,7 +90,7 @@ def test_a_changed_article_replaces_its_passages_everywhere(
     put(store, counting, article(1, "The harbour bridge closed on Monday."))
     report = put(store, counting, article(1, "Zebras escaped from the zoo."))
     assert report.changed == 1
-    assert store.vectors.count() == 1
+    assert found(store, counting, "harbour bridge") == found(store, counting, "zebras") == {"a1"}
     assert store.words.search("harbour bridge", 10, Filters()) == []
     assert len(store.words.search("zebras", 10, Filters())) == 1
     assert store.ledger.article("a1").revision == 2
@@ -196,17 +204,17 @@ def test_two_versions_in_one_run_leave_no_trace_of_the_first(
     ],
 )
 def test_filters(
-    store: Store, counting: CountingEmbedder, filters: dict[str, object], expected: set[str]
+    local_store: Store, counting: CountingEmbedder, filters: dict[str, object], expected: set[str]
 ) -> None:
     put(
-        store,
+        local_store,
         counting,
         article(1, "The bridge closed.", published=date(2024, 1, 1)),
         article(2, "The bridge opened.", published=date(2024, 2, 1), source="Other"),
         article(3, "The bridge is old.", published=None, source="Third"),
     )
-    assert found(store, counting, "bridge", **filters) == expected
-    assert store.period(Filters(**filters))[0] == len(expected)
+    assert found(local_store, counting, "bridge", **filters) == expected
+    assert local_store.period(Filters(**filters))[0] == len(expected)
 
 
 def test_a_rare_outlet_is_found_among_many(store: Store, counting: CountingEmbedder) -> None:
@@ -287,6 +295,8 @@ def test_an_article_without_text_is_a_failure(
 ) -> None:
     with make_archive(tmp_path / "archive", embedder) as archive:
         assert archive.ingest(article(1, " \n ")).failures[0].reason == "has no id or no text"
+        long = dataclasses.replace(article(2, "Text."), id="x" * 501)
+        assert archive.ingest(long).failures[0].reason == "its id has over 500 characters"
         assert archive.status().articles == 0
 
 

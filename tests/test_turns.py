@@ -221,3 +221,9 @@ def test_an_empty_archive_says_how_to_fill_it() -> None:
     html = turns.welcome_html(full, ["Who?"])
     assert "1,200 articles, 2 January 2023 to 4 March 2024." in words(html)
     assert texts(html, "nr-example") == ["Who?"]
+
+
+def test_who_is_logged_in_can_log_out() -> None:
+    assert turns.user_html("") == ""
+    assert "<bdi>&lt;b&gt;ada</bdi>" in turns.user_html("<b>ada")
+    assert 'href="/logout"' in turns.user_html("ada")

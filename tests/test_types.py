@@ -122,8 +122,8 @@ def test_the_json_form_has_the_promised_fields() -> None:
     answer = Answer("Q", "answered", (Sentence("S", (citation,), 0.5),), (), Trace())
     values = answer.to_dict()
     assert list(values) == [
-        "question", "status", "probability", "short", "missing", "looked", "sentences", "passages",
-        "trace",
+        "question", "status", "probability", "short", "missing", "looked", "remarks",
+        "disputes", "sentences", "passages", "trace",
     ]  # fmt: skip
     assert set(values["sentences"][0]) == {"text", "support", "citations"}
     assert set(values["sentences"][0]["citations"][0]) == {

@@ -6,7 +6,7 @@ import gradio as gr
 from gradio.components import Navbar
 
 from rag import Archive
-from ui import archive_page
+from ui import archive_page, timeline_page
 from ui.answering import Answering
 from ui.chat_page import ChatPage
 from ui.limits import Limits
@@ -21,4 +21,7 @@ def build(archive: Archive, *, wording: bool = True, limits: Limits | None = Non
     with pages.route("Archive", "/archive"):
         Navbar(main_page_name="Chat")
         archive_page.lay_out(archive)
+    with pages.route("Timeline", "/timeline"):
+        Navbar(main_page_name="Chat")
+        timeline_page.lay_out(archive)
     return pages

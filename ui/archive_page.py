@@ -25,6 +25,10 @@ MAX_LISTED = 1000
 MAX_WORDS = 500
 MAX_ADDRESSES = 10_000
 
+_KINDS = (
+    "Files: .txt .md .html .json .jsonl .csv .tsv .pdf .docx .eml .mbox .warc, "
+    "any of them in .zip, .gz or .zst"
+)
 _SCRIPT = Path(__file__).parent / "static" / "archive.js"
 _QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 _UNFINISHED = "The adding broke off with an unexpected error; the terminal shows the details."
@@ -108,7 +112,7 @@ class _Page:
             with gr.Tab("Files"):
                 self._files = gr.File(
                     file_count="multiple",
-                    label="Files: .txt .md .html .json .jsonl .jsonl.gz .csv",
+                    label=_KINDS,
                     height=150,
                     elem_id="nr-files",
                 )
@@ -123,7 +127,7 @@ class _Page:
                 self._paste = gr.Button("Add this article", variant="primary")
             with gr.Tab("Web address"):
                 self._urls = gr.Textbox(
-                    label="Addresses of articles, one a line",
+                    label="Addresses of articles or feeds, one a line",
                     placeholder="https://",
                     lines=3,
                     max_lines=8,

@@ -70,6 +70,7 @@ class Sidebar:
     )
     kept: gr.HTML = field(default_factory=lambda: html("nr-kept"))
     dialogs: gr.HTML = field(default_factory=lambda: html("nr-dialogs", turns.dialogs_html()))
+    user: gr.HTML = field(default_factory=lambda: html("nr-user", script=""))
 
 
 @dataclass(frozen=True, slots=True)

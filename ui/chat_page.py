@@ -24,7 +24,6 @@ from ui.keeping import (
     asked_of,
     data_of,
     day_of,
-    filter_label,
     found,
     iso,
     listed,
@@ -58,7 +57,7 @@ class ChatPage:
         everything = [
             parts.bar, parts.talk, parts.latest, parts.notice, parts.sources, parts.article,
             parts.conversation, sidebar.kept, composer.question, composer.editing,
-            sidebar.search, *filters,
+            sidebar.search, sidebar.user, *filters,
         ]  # fmt: skip
 
         page.load(self.load, [view], everything, **quiet)
@@ -72,10 +71,9 @@ class ChatPage:
         sidebar.dialogs.erase(self.delete, [sidebar.search, *here], everything, **quiet)
         gr.on(
             [parts.conversation.change, *(one.change for one in filters)],
-            None, [parts.conversation, *filters], None,
+            None, [parts.conversation, *filters], [composer.box],
             js="(...shown) => window.newsrag.address(shown)",
         )  # fmt: skip
-        gr.on([one.change for one in filters], filter_label, filters, [composer.box], **quiet)
         Keeping(parts, view, self._archive, self._answering).wire(quiet)
 
     # -- asking -------------------------------------------------------------------------------
@@ -99,6 +97,7 @@ class ChatPage:
             filters.since: iso(days.get("since")),
             filters.until: iso(days.get("until")),
             filters.outlets: gr.update(choices=known, value=outlets),
+            self._parts.sidebar.user: turns.user_html(user_of(request)),
         }
         async for updates in self._show(user_of(request), query.get("c", ""), view):
             yield {**updates, self._parts.notice: wrong} if wrong else updates

@@ -243,12 +243,6 @@ def iso(day: date | None) -> str | None:
     return day.isoformat() if day else None
 
 
-def filter_label(*filters: Any) -> Any:
-    """The heading of the filters, with how many are set."""
-    count = sum(bool(value) for value in filters)
-    return gr.update(label=f"Filters ({count})" if count else "Filters")
-
-
 def user_of(request: gr.Request) -> str:
     """Who is logged in; empty where nobody needs to be."""
     return request.username or ""

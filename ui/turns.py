@@ -166,6 +166,13 @@ def dialogs_html() -> str:
     )
 
 
+def user_html(user: str) -> str:
+    """Who is logged in, and the way out; nothing where nobody needs to be."""
+    if not user:
+        return ""
+    return f'<p class="nr-user"><bdi>{text(user)}</bdi> <a href="/logout">Log out</a></p>'
+
+
 def close_html() -> str:
     """The way from the sources back to the conversation, where they cover it."""
     return '<button type="button" class="nr-close">Back to the conversation</button>'
@@ -249,9 +256,11 @@ def _short(short: Short, numbers: Mapping[Citation, int]) -> str:
 
 
 def _foot(answer: Answer, probable: bool) -> str:
-    """What is missing, what went wrong on the way, and how probable the answer is."""
+    """What is missing, which days are meant, what went wrong, and how probable the answer is."""
     missing = f"Not in the archive: {text(answer.missing)}"
-    notes = "".join(f'<p class="nr-hint nr-note">{text(note)}</p>' for note in answer.trace.notes)
+    differ = (dispute.text for dispute in answer.disputes)
+    told = (*differ, *answer.remarks, *answer.trace.notes)
+    notes = "".join(f'<p class="nr-hint nr-note">{text(note)}</p>' for note in told)
     return (
         (f'<p class="nr-missing" role="note" dir="auto">{missing}</p>' if answer.missing else "")
         + notes

@@ -80,7 +80,7 @@ def _features(found: list[Found], settings: Settings, day: date) -> NDArray[np.f
     rows = [one.candidate for one in found]
     parts = np.array([[max(c.dense, 0.0), c.lexical, c.article] for c in rows], np.float32)
     parts /= np.maximum(parts.max(axis=0), 1e-6)
-    ages = [recency(c.row.day, day, settings.recency_days) for c in rows]
+    ages = [recency(c.row.day, (day, day), settings.recency_days) for c in rows]
     least = min((one.relevance for one in found if one.windows), default=0.0)
     read = [one.relevance if one.windows else least for one in found]
     return np.column_stack([parts, ages, read]).astype(np.float32)

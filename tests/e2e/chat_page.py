@@ -7,12 +7,15 @@ import os
 import re
 import shutil
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import date
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
+from weakref import WeakKeyDictionary
 
 import pytest
 
@@ -35,7 +38,15 @@ FLAGS = [
 ROOT = Path(__file__).parents[2]
 CORPUS = ROOT / "corpus"
 PICTURES = Path(os.environ.get("NEWSRAG_SCREENSHOTS") or ROOT / "build" / "screenshots")
-MS = 30_000
+MS = 60_000
+"""How long anything may take, on a machine that is busy with other things."""
+expect.set_options(timeout=MS)
+
+View = tuple[int, int, str]
+"""Width, height and mode of a page, as `visit` takes them."""
+BOTH = pytest.mark.parametrize(
+    "view", [(1440, 900, "light"), (390, 844, "dark")], ids=["wide", "phone"]
+)
 
 LAMP = "Engineer Odile Brandt replaced the lamp of the Tamarisk lighthouse in March."
 LIGHTHOUSE = Article(
@@ -99,7 +110,7 @@ class Model:
 
 
 def _reply(prompt: str) -> bytes:
-    first = re.search(r"\[1\] (?:\([^)]*\) )?(.*)", prompt)  # without its title
+    first = re.search(r"\[1\] (?:\(.*\) )?(.*)", prompt)  # without its title, which may have ")"
     words = f"{first[1] if first else 'Nothing.'} [1]"
     chunk = {"id": "1", "object": "chat.completion.chunk", "created": 0, "model": "fake"}
     deltas = [{"role": "assistant", "content": words}, {}]
@@ -131,6 +142,32 @@ def launched() -> Iterator[Browser]:
 
 Open = Callable[..., Page]
 
+_QUEUE = "/gradio_api/queue/"
+_UNDER_WAY: WeakKeyDictionary[Page, set[Any]] = WeakKeyDictionary()
+"""Requests of each page that are not over: what is sent to the server, and what it streams back."""
+
+
+def watch_requests(page: Page) -> None:
+    under_way = _UNDER_WAY[page] = set()
+
+    def over(request: Any) -> None:  # Playwright takes no built-in function
+        under_way.discard(request)
+
+    page.on("request", lambda one: _QUEUE in one.url and under_way.add(one))
+    page.on("requestfinished", over)
+    page.on("requestfailed", over)
+
+
+def settled(page: Page) -> None:
+    """Wait until the server has said all: who leaves before breaks a stream off.
+
+    Gradio's client then writes an error to the console, of a page that nobody sees any more.
+    """
+    end = time.monotonic() + MS / 1000
+    while _UNDER_WAY[page]:
+        assert time.monotonic() < end, [one.url for one in _UNDER_WAY[page]]
+        page.wait_for_timeout(20)
+
 
 @contextmanager
 def visiting(browser: Browser) -> Iterator[Open]:
@@ -143,13 +180,15 @@ def visiting(browser: Browser) -> Iterator[Open]:
         height: int = 900,
         scheme: str = "light",
         shows: str = "#nr-latest :is(.nr-welcome, .nr-turn)",
+        **options: Any,
     ) -> Page:
         context = browser.new_context(
-            viewport={"width": width, "height": height}, color_scheme=scheme
+            viewport={"width": width, "height": height}, color_scheme=scheme, **options
         )
         context.set_default_timeout(MS)
         contexts.append(context)
         page = context.new_page()
+        watch_requests(page)
         page.on("dialog", lambda dialog: (wrong.append(dialog.message), dialog.dismiss()))
         page.on("pageerror", lambda error: wrong.append(str(error)))
         home = urlsplit(url)._replace(path="/", query="").geturl()
@@ -158,7 +197,7 @@ def visiting(browser: Browser) -> Iterator[Open]:
             lambda r: r.url.startswith((home, "data:", "blob:")) or wrong.append(r.url),
         )
         page.goto(url)
-        expect(page.locator(shows)).to_be_visible(timeout=MS)
+        expect(page.locator(shows)).to_be_visible()
         return page
 
     yield go
@@ -172,20 +211,40 @@ def ask(page: Page, question: str, shown: str = "") -> None:
     box = page.get_by_label("Question", exact=True)
     box.fill(question)
     box.press("Enter")
-    expect(box).to_have_value("", timeout=MS)
-    expect(page.locator(".nr-turn").last).to_contain_text(shown or question, timeout=MS)
+    expect(box).to_have_value("")
+    expect(page.locator(".nr-turn").last).to_contain_text(shown or question)
 
 
 def done(page: Page) -> None:
     """Wait for the end of the answer under way."""
     expect(page.locator("#nr-latest .nr-actions")).to_be_visible(timeout=4 * MS)
-    expect(page.get_by_role("button", name="Ask", exact=True)).to_be_visible(timeout=MS)
+    expect(page.get_by_role("button", name="Ask", exact=True)).to_be_visible()
+
+
+def drawer(page: Page) -> None:
+    """Open the saved conversations, where they are not open."""
+    if not page.locator("#nr-sidebar.open").count():
+        page.get_by_role("button", name="Toggle Sidebar").click()
+    expect(page.get_by_label("Search conversations")).to_be_in_viewport()
+
+
+def to_sources(page: Page) -> None:
+    """Show the sources of the latest answer, where the conversation covers them."""
+    if page.locator("#nr-right").is_hidden():
+        page.locator("#nr-latest .nr-to-sources").first.click()
+
+
+def forget(archive: Archive) -> None:
+    """Delete what is saved, for the next test."""
+    kept = archive.conversations()
+    for one in kept.list():
+        kept.delete(one.id)
 
 
 def check_highlight(page: Page, quote: str) -> None:
     mark = page.locator("#nr-mark")
-    expect(mark).to_have_text(quote, timeout=MS)  # not the mark of an article opened before
-    expect(mark).to_be_in_viewport(timeout=MS)
+    expect(mark).to_have_text(quote)  # not the mark of an article opened before
+    expect(mark).to_be_in_viewport()
     assert mark.text_content() == quote
 
 

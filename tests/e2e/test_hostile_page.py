@@ -14,7 +14,19 @@ from urllib.parse import urlencode
 
 import numpy as np
 import pytest
-from chat_page import MS, Browser, Open, Page, ask, done, expect, launched, served, visiting
+from chat_page import (
+    MS,
+    Browser,
+    Open,
+    Page,
+    ask,
+    done,
+    expect,
+    launched,
+    served,
+    settled,
+    visiting,
+)
 from conftest import ScriptedLLM, make_archive
 from hostile import HOSTILE as ALL
 
@@ -28,6 +40,7 @@ from rag import (
     Looked,
     RankedPassage,
     Sentence,
+    Settings,
     Short,
     Trace,
 )
@@ -119,10 +132,11 @@ class Sparing:
 def archive(
     tmp_path_factory: pytest.TempPathFactory, embedder: SentenceTransformerEmbedder
 ) -> Iterator[Archive]:
-    sayings = (f"{short(evil, 60)} [1]. " for evil in HOSTILE)
+    sayings = (f"{short(evil, 60)} [1]. " for evil in HOSTILE[:12])  # no model may say more
     llm = ScriptedLLM(*sayings, phrase=HOSTILE[0])
     folder = tmp_path_factory.mktemp("hostile") / "archive"
-    with make_archive(folder, Sparing(embedder), llm) as archive:  # type: ignore[arg-type]
+    shown = Settings(accepted_error=1)  # no refusals: what the model says is to be on the page
+    with make_archive(folder, Sparing(embedder), llm, shown) as archive:  # type: ignore[arg-type]
         fact = Article("fact", HOSTILE[6], f"{HOSTILE[0]} {FACT}", HOSTILE[8], HOSTILE[24])
         articles = [article(n, evil) for n, evil in enumerate(HOSTILE)]
         assert not archive.ingest(fact, *articles).failures
@@ -217,20 +231,21 @@ def test_a_question_its_answer_and_its_article(
         box = page.get_by_label("Question", exact=True)
         box.fill(f"{evil}?")
         box.press("Enter")
-        expect(page.locator(".nr-turn")).to_have_count(n - first + 1, timeout=MS)
+        expect(page.locator(".nr-turn")).to_have_count(n - first + 1)
         done(page)
         chat_unbroken(page)
         opener = ".nr-answer .nr-cite" if n % 3 else ".nr-to-sources"
         page.locator(f"#nr-latest {opener}").first.click()
         if not n % 3:
             page.locator("#nr-sources .nr-title").first.click()
-        expect(page.locator(".nr-article .nr-headline")).to_be_visible(timeout=MS)
+        expect(page.locator(".nr-article .nr-headline")).to_be_visible()
         chat_unbroken(page)
         page.get_by_role("button", name="Back to the sources").click()
-        expect(page.locator(".nr-article")).to_have_count(0, timeout=MS)
+        expect(page.locator(".nr-article")).to_have_count(0)
     rate(archive)
+    settled(page)
     page.reload()
-    expect(page.locator(".nr-turn")).to_have_count(n - first + 1, timeout=MS)
+    expect(page.locator(".nr-turn")).to_have_count(n - first + 1)
     chat_unbroken(page)
     summary = page.locator(".nr-turn summary", has_text="Note ✓").last
     summary.click()
@@ -262,11 +277,21 @@ def test_the_titles_of_saved_conversations(visit: Open, address: str, archive: A
             expect(page.locator("dialog[open]")).to_have_count(0)
 
 
-def test_what_the_model_says(visit: Open, address: str) -> None:
+@pytest.mark.parametrize(
+    "question, place, said",
+    [
+        ("How many nests did the kestrel counters find?", ".nr-short span", HOSTILE[0]),
+        ("What is known about the kestrel counters of Marrow island?", ".nr-answer", "4,711"),
+    ],
+)
+def test_what_the_model_says(
+    visit: Open, address: str, question: str, place: str, said: str
+) -> None:
+    """Its phrase, which stands in the evidence, is shown; its other words are checked first."""
     page = visit(address)
-    ask(page, "How many nests did the kestrel counters find?")
+    ask(page, question)
     done(page)
-    expect(page.locator("#nr-latest .nr-turn")).to_contain_text("4,711")
+    expect(page.locator(f"#nr-latest {place}")).to_contain_text(said)
     chat_unbroken(page)
 
 
@@ -276,9 +301,10 @@ def test_the_address_of_the_chat(visit: Open, address: str) -> None:
     assert len(short_ones) >= 60
     for evil in short_ones:
         filters = dict.fromkeys(("since", "source", "c"), short(evil, 500))
+        settled(page)
         page.goto(f"{address}?{urlencode(filters)}")
-        expect(page.locator("#nr-notice [role=alert]")).to_be_visible(timeout=MS)
-        expect(page.locator(".nr-welcome")).to_be_visible(timeout=MS)
+        expect(page.locator("#nr-notice [role=alert]")).to_be_visible()
+        expect(page.locator(".nr-welcome")).to_be_visible()
         chat_unbroken(page)
 
 
@@ -301,7 +327,7 @@ def test_the_page_about_the_archive(visit: Open, address: str, stored: list[Arti
     while page.get_by_role("button", name="Show more").count():
         before = page.locator(".nr-entry").count()
         page.get_by_role("button", name="Show more").click()
-        expect(page.locator(".nr-entry")).not_to_have_count(before, timeout=MS)
+        expect(page.locator(".nr-entry")).not_to_have_count(before)
     assert page.locator(".nr-entry").count() > len(stored)
     page.locator("#nr-by-outlet-table summary").click()
     archive_unbroken(page)
@@ -310,7 +336,7 @@ def test_the_page_about_the_archive(visit: Open, address: str, stored: list[Arti
     archive_unbroken(page)
     for entry in stored:
         address_of(page, entry.id)
-        expect(page.locator("article.nr-stored .nr-passages li").first).to_be_visible(timeout=MS)
+        expect(page.locator("article.nr-stored .nr-passages li").first).to_be_visible()
         archive_unbroken(page)
 
 
@@ -318,7 +344,7 @@ def test_the_address_of_an_article_that_is_not_there(visit: Open, address: str) 
     page = visit(f"{address}archive?article=none", shows=".nr-stored .nr-error")
     for n, evil in enumerate(HOSTILE):
         address_of(page, f"{short(evil, 500)} {n}")
-        expect(page.locator(".nr-stored .nr-error")).to_contain_text(f"{n}.", timeout=MS)
+        expect(page.locator(".nr-stored .nr-error")).to_contain_text(f"{n}.")
         archive_unbroken(page)
 
 
@@ -359,7 +385,7 @@ def test_what_is_added_by_name_and_by_hand(visit: Open, address: str, archive: A
     archive_unbroken(page)
     page.get_by_role("textbox", name="Search titles").fill(" ".join(names))
     page.get_by_role("textbox", name="Search titles").press("Enter")
-    expect(page.locator(".nr-count")).to_contain_text("found", timeout=MS)
+    expect(page.locator(".nr-count")).to_contain_text("found")
     archive_unbroken(page)
     for held in archive.articles():
         if held.id not in before:

@@ -12,20 +12,22 @@ from pathlib import Path
 
 import pytest
 from chat_page import (
+    BOTH,
     CORPUS,
     HOSTILE,
     LAMP,
     LAMP_QUESTION,
     LIGHTHOUSE,
-    MS,
     Browser,
-    Model,
     Open,
     Page,
+    View,
     ask,
     check_highlight,
     done,
+    drawer,
     expect,
+    forget,
     launched,
     photograph,
     served,
@@ -41,7 +43,6 @@ pytestmark = [
 ]
 
 LOOT_QUESTION = "How large was the Quillfeather heist loot?"
-BOTH = pytest.mark.parametrize("size", [(1440, 900), (390, 844)], ids=["wide", "phone"])
 
 READ_CLIPBOARD = """async () => {
   const [item] = await navigator.clipboard.read();
@@ -51,38 +52,30 @@ READ_CLIPBOARD = """async () => {
 
 
 @pytest.fixture(scope="module")
-def full(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("keeping") / "archive"
     with Archive.open(path, Settings()) as archive:
         assert not archive.ingest(CORPUS, LIGHTHOUSE, HOSTILE).failures
     return path
 
 
-@pytest.fixture
-def folder(full: Path) -> Iterator[Path]:
-    """An archive in which no conversation is saved."""
-    yield full
-    for file in full.glob("conversations.sqlite*"):
-        file.unlink()
-
-
-@pytest.fixture
+@pytest.fixture(scope="module")
 def archive(folder: Path) -> Iterator[Archive]:
     with Archive.open(folder, Settings()) as archive:
         yield archive
 
 
-@pytest.fixture
-def quoting(archive: Archive) -> Iterator[str]:
+@pytest.fixture(scope="module")
+def address(archive: Archive) -> Iterator[str]:
     with served(archive, wording=False) as url:
         yield url
 
 
 @pytest.fixture
-def model() -> Iterator[Model]:
-    model = Model()
-    yield model
-    model.close()
+def quoting(archive: Archive, address: str) -> Iterator[str]:
+    """The address of a chat in which nothing is saved yet."""
+    yield address
+    forget(archive)
 
 
 @pytest.fixture(scope="module")
@@ -97,99 +90,54 @@ def visit(browser: Browser) -> Iterator[Open]:
         yield go
 
 
-def drawer(page: Page) -> None:
-    """Open the saved conversations, where they are not open."""
-    if not page.locator("#nr-sidebar.open").count():
-        page.get_by_role("button", name="Toggle Sidebar").click()
-    expect(page.get_by_label("Search conversations")).to_be_in_viewport(timeout=MS)
-
-
 def titles(page: Page) -> list[str]:
     return [title.split("\n")[0] for title in page.locator(".nr-open-kept").all_inner_texts()]
 
 
 @BOTH
-def test_a_reload_and_a_restart_lose_nothing(
-    visit: Open, folder: Path, size: tuple[int, int]
-) -> None:
+def test_a_reload_and_a_restart_lose_nothing(visit: Open, folder: Path, view: View) -> None:
     with Archive.open(folder, Settings()) as archive, served(archive, wording=False) as url:
-        page = visit(url, *size)
+        page = visit(url, *view)
         ask(page, LAMP_QUESTION)
         done(page)
         ask(page, LOOT_QUESTION)
         done(page)
         page.reload()
-        expect(page.locator(".nr-turn")).to_have_count(2, timeout=MS)
+        expect(page.locator(".nr-turn")).to_have_count(2)
         conversation = page.evaluate("new URL(location.href).searchParams.get('c')")
     with Archive.open(folder, Settings()) as archive, served(archive, wording=False) as url:
-        page = visit(f"{url}?c={conversation}", *size)
-        expect(page.locator(".nr-turn")).to_have_count(2, timeout=MS)
+        page = visit(f"{url}?c={conversation}", *view)
+        expect(page.locator(".nr-turn")).to_have_count(2)
         page.locator("#nr-talk .nr-cite", has_text=re.compile(r"^\D*1\D*$")).first.click()
         check_highlight(page, LAMP)
 
 
-def test_a_reload_in_the_midst_of_an_answer_loses_nothing(
-    visit: Open, folder: Path, model: Model
-) -> None:
-    settings = Settings(model=model.url, model_name="fake")
-    with Archive.open(folder, settings) as archive, served(archive) as url:
-        page = visit(url)
-        ask(page, LAMP_QUESTION)
-        expect(page.locator(".nr-quotes")).to_be_visible(timeout=MS)
-        page.reload()
-        expect(page.locator(".nr-quotes")).to_contain_text(LAMP, timeout=MS)
-        expect(page.get_by_role("button", name="Stop", exact=True)).to_be_visible()
-        second = visit(page.url)
-        expect(second.locator(".nr-quotes")).to_contain_text(LAMP, timeout=MS)
-        model.release.set()
-        for reader in (page, second):
-            done(reader)
-            expect(reader.locator(".nr-answer")).to_contain_text(LAMP)
-
-
-def test_an_answer_goes_on_while_another_conversation_is_read(
-    visit: Open, folder: Path, model: Model
-) -> None:
-    settings = Settings(model=model.url, model_name="fake")
-    with Archive.open(folder, settings) as archive, served(archive) as url:
-        page = visit(url)
-        ask(page, LAMP_QUESTION)
-        expect(page.locator(".nr-quotes")).to_be_visible(timeout=MS)
-        page.get_by_role("button", name="New conversation").click()
-        expect(page.locator(".nr-welcome")).to_be_visible(timeout=MS)
-        expect(page.get_by_role("button", name="Ask", exact=True)).to_be_visible()
-        model.release.set()
-        page.locator(".nr-open-kept").click()
-        done(page)
-        expect(page.locator(".nr-answer")).to_contain_text(LAMP)
-
-
 @BOTH
 def test_conversations_are_listed_searched_renamed_and_deleted(
-    visit: Open, quoting: str, size: tuple[int, int]
+    visit: Open, quoting: str, view: View
 ) -> None:
-    page = visit(quoting, *size)
+    page = visit(quoting, *view)
     for question in (LAMP_QUESTION, LOOT_QUESTION):
         ask(page, question)
         done(page)
         drawer(page)
         page.get_by_role("button", name="New conversation").click()
-        expect(page.locator(".nr-welcome")).to_be_visible(timeout=MS)
+        expect(page.locator(".nr-welcome")).to_be_visible()
         page.get_by_role("button", name="Toggle Sidebar").click()
     drawer(page)
     assert titles(page) == [LOOT_QUESTION, LAMP_QUESTION]
     page.get_by_label("Search conversations").fill("odile LIGHTHOUSE")
-    expect(page.locator(".nr-one")).to_have_count(1, timeout=MS)
+    expect(page.locator(".nr-one")).to_have_count(1)
     page.get_by_label("Search conversations").fill("zebra")
-    expect(page.get_by_text("No conversation has these words.")).to_be_visible(timeout=MS)
+    expect(page.get_by_text("No conversation has these words.")).to_be_visible()
     page.get_by_label("Search conversations").fill("")
-    expect(page.locator(".nr-one")).to_have_count(2, timeout=MS)
+    expect(page.locator(".nr-one")).to_have_count(2)
 
     page.locator(".nr-one").first.hover()
     page.get_by_role("button", name=f"Rename {LOOT_QUESTION}").click()
     page.get_by_label("Title").fill("The <b>heist</b>")
     page.get_by_label("Title").press("Enter")
-    expect(page.locator(".nr-open-kept").first).to_contain_text("The <b>heist</b>", timeout=MS)
+    expect(page.locator(".nr-open-kept").first).to_contain_text("The <b>heist</b>")
 
     delete = page.get_by_role("button", name="Delete The <b>heist</b>")
     page.locator(".nr-one").first.hover()
@@ -200,10 +148,10 @@ def test_conversations_are_listed_searched_renamed_and_deleted(
     expect(page.locator("dialog[open]")).to_contain_text("The <b>heist</b>")
     photograph(page, "deleting")
     page.locator("dialog[open]").get_by_role("button", name="Delete").click()
-    expect(page.locator(".nr-one")).to_have_count(1, timeout=MS)
+    expect(page.locator(".nr-one")).to_have_count(1)
     assert titles(page) == [LAMP_QUESTION]
     page.locator(".nr-open-kept").click()
-    expect(page.locator("h2.nr-question")).to_have_text(LAMP_QUESTION, timeout=MS)
+    expect(page.locator("h2.nr-question")).to_have_text(LAMP_QUESTION)
 
 
 def test_deleting_what_is_on_the_page_empties_it(visit: Open, quoting: str) -> None:
@@ -213,7 +161,7 @@ def test_deleting_what_is_on_the_page_empties_it(visit: Open, quoting: str) -> N
     page.locator(".nr-one").hover()
     page.get_by_role("button", name=f"Delete {LAMP_QUESTION}").click()
     page.locator("dialog[open]").get_by_role("button", name="Delete").click()
-    expect(page.locator(".nr-welcome")).to_be_visible(timeout=MS)
+    expect(page.locator(".nr-welcome")).to_be_visible()
     page.wait_for_url(quoting)
 
 
@@ -224,9 +172,9 @@ def test_a_conversation_that_is_not_there_is_one_sentence(visit: Open, quoting: 
 
 @BOTH
 def test_the_filters_are_in_the_address_and_a_link_shows_them(
-    visit: Open, quoting: str, size: tuple[int, int]
+    visit: Open, quoting: str, view: View
 ) -> None:
-    page = visit(f"{quoting}?as_of=2024-05-01&source=Callow+Herald&source=Nobody", *size)
+    page = visit(f"{quoting}?as_of=2024-05-01&source=Callow+Herald&source=Nobody", *view)
     page.get_by_role("button", name="Filters (2)").click()
     expect(page.get_by_label("As of, as year-month-day")).to_have_value("2024-05-01")
     expect(page.locator("#nr-narrow")).to_contain_text("Callow Herald")
@@ -239,7 +187,7 @@ def test_the_filters_are_in_the_address_and_a_link_shows_them(
     asked = ["As of 1 May 2024", "Since 2 January 2024", "Only Callow Herald"]
     expect(page.locator(".nr-asked li")).to_have_text(asked)
     expect(page.locator(".nr-turn")).to_contain_text("Searched 1 article of 9 March 2024.")
-    again = visit(page.url, *size)
+    again = visit(page.url, *view)
     expect(again.locator(".nr-asked li")).to_have_text(asked)
     expect(again.get_by_role("button", name="Filters (3)")).to_be_visible()
 
@@ -250,21 +198,24 @@ def test_a_filter_that_is_no_date_is_one_sentence(visit: Open, quoting: str) -> 
     expect(page.get_by_role("alert")).to_contain_text("is no date")
 
 
-def test_an_edited_question_replaces_its_answer_and_all_after_it(visit: Open, quoting: str) -> None:
-    page = visit(quoting)
+@BOTH
+def test_an_edited_question_replaces_its_answer_and_all_after_it(
+    visit: Open, quoting: str, view: View
+) -> None:
+    page = visit(quoting, *view)
     for question in (LAMP_QUESTION, LOOT_QUESTION, "Who won the chess boxing final in Lisbon?"):
         ask(page, question)
         done(page)
     second = page.locator(".nr-turn").nth(1)
     second.get_by_role("button", name="Edit the question").click()
     box = page.get_by_label("Question", exact=True)
-    expect(box).to_have_value(LOOT_QUESTION, timeout=MS)
+    expect(box).to_have_value(LOOT_QUESTION)
     expect(page.get_by_text("all after it will be replaced")).to_be_visible()
     page.get_by_role("button", name="Cancel").click()
-    expect(box).to_have_value("", timeout=MS)
+    expect(box).to_have_value("")
     expect(page.locator(".nr-turn")).to_have_count(3)
     second.get_by_role("button", name="Edit the question").click()
-    expect(box).to_have_value(LOOT_QUESTION, timeout=MS)
+    expect(box).to_have_value(LOOT_QUESTION)
     ask(page, "Why is Kim boosting production?")
     done(page)
     asked = [LAMP_QUESTION, "Why is Kim boosting production?"]
@@ -273,11 +224,14 @@ def test_an_edited_question_replaces_its_answer_and_all_after_it(visit: Open, qu
     done(page)
     expect(page.locator("h2.nr-question")).to_have_text(asked)
     page.reload()
-    expect(page.locator("h2.nr-question")).to_have_text(asked, timeout=MS)
+    expect(page.locator("h2.nr-question")).to_have_text(asked)
 
 
-def test_an_opinion_is_kept_at_once(visit: Open, quoting: str, archive: Archive) -> None:
-    page = visit(quoting)
+@BOTH
+def test_an_opinion_is_kept_at_once(
+    visit: Open, quoting: str, archive: Archive, view: View
+) -> None:
+    page = visit(quoting, *view)
     ask(page, LAMP_QUESTION)
     done(page)
     up = page.get_by_role("button", name="Good answer")
@@ -287,7 +241,7 @@ def test_an_opinion_is_kept_at_once(visit: Open, quoting: str, archive: Archive)
     page.get_by_label("Note on this answer").fill("Just <b>right</b>")
     page.get_by_role("button", name="Save note").click()
     page.reload()
-    expect(up).to_have_attribute("aria-pressed", "true", timeout=MS)
+    expect(up).to_have_attribute("aria-pressed", "true")
     page.get_by_text("Note ✓").click()
     expect(page.get_by_label("Note on this answer")).to_have_value("Just <b>right</b>")
     (row,) = archive.feedback()
@@ -295,74 +249,56 @@ def test_an_opinion_is_kept_at_once(visit: Open, quoting: str, archive: Archive)
     up.click()
     expect(up).to_have_attribute("aria-pressed", "false")
     page.reload()
-    expect(up).to_have_attribute("aria-pressed", "false", timeout=MS)
+    expect(up).to_have_attribute("aria-pressed", "false")
 
 
-@pytest.mark.parametrize(
-    "name, kind, told",
-    [
-        ("Text", "text/plain", f"{LAMP} [1]"),
-        ("Markdown", "text/plain", f"## {LAMP_QUESTION}"),
-        ("HTML", "text/html", "<blockquote>"),
-    ],
-)
-def test_an_answer_is_copied_with_its_citations(
-    visit: Open, quoting: str, name: str, kind: str, told: str
-) -> None:
-    page = visit(quoting)
+@BOTH
+def test_an_answer_is_copied_with_its_citations(visit: Open, quoting: str, view: View) -> None:
+    page = visit(quoting, *view)
     page.context.grant_permissions(["clipboard-read"])
     ask(page, LAMP_QUESTION)
     done(page)
-    page.locator(".nr-turn summary", has_text="Copy").click()
-    page.locator(".nr-turn").get_by_role("button", name=name, exact=True).click()
-    expect(page.get_by_text("Copied")).to_be_visible(timeout=MS)
-    copied = json.loads(page.evaluate(READ_CLIPBOARD))
-    assert told in copied[kind]
-    assert LAMP in copied["text/plain"]
-    assert "https://callow.example/lamp" in copied["text/plain"]
+    for name, kind, told in (
+        ("Text", "text/plain", f"{LAMP} [1]"),
+        ("Markdown", "text/plain", f"## {LAMP_QUESTION}"),
+        ("HTML", "text/html", "<blockquote>"),
+    ):
+        page.locator(".nr-turn summary", has_text="Copy").click()
+        page.locator(".nr-turn").get_by_role("button", name=name, exact=True).click()
+        expect(page.get_by_text("Copied")).to_be_visible()
+        copied = json.loads(page.evaluate(READ_CLIPBOARD))
+        assert told in copied[kind]
+        assert LAMP in copied["text/plain"]
+        assert "https://callow.example/lamp" in copied["text/plain"]
+        expect(page.get_by_text("Copied")).to_have_count(0)
 
 
-def test_a_conversation_is_exported(visit: Open, quoting: str) -> None:
-    page = visit(quoting)
-    ask(page, LAMP_QUESTION)
-    done(page)
-    page.locator("#nr-bar summary").click()
-    with page.expect_download() as download:
-        page.locator("#nr-bar").get_by_role("button", name="Markdown").click()
-    assert download.value.suggested_filename.endswith(".md")
-    text = Path(download.value.path()).read_text(encoding="utf-8")
-    assert LAMP_QUESTION in text
-    assert LAMP in text
+@BOTH
+def test_a_conversation_is_exported(visit: Open, quoting: str, view: View) -> None:
+    page = visit(quoting, *view)
+    for question in (LAMP_QUESTION, LOOT_QUESTION):
+        ask(page, question)
+        done(page)
+    for name, ending in (("Text", ".txt"), ("Markdown", ".md"), ("HTML", ".html")):
+        page.locator("#nr-bar summary").click()
+        with page.expect_download() as download:
+            page.locator("#nr-bar").get_by_role("button", name=name).click()
+        assert download.value.suggested_filename.endswith(ending)
+        text = Path(download.value.path()).read_text(encoding="utf-8")
+        assert text.index(LAMP_QUESTION) < text.index(LAMP) < text.index(LOOT_QUESTION)
 
 
-def test_the_answer_in_focus_decides_what_the_pane_shows(visit: Open, quoting: str) -> None:
-    page = visit(quoting)
+@BOTH
+def test_the_answer_in_focus_decides_what_the_pane_shows(
+    visit: Open, quoting: str, view: View
+) -> None:
+    page = visit(quoting, *view)
     for question in (LAMP_QUESTION, LOOT_QUESTION):
         ask(page, question)
         done(page)
     sources = page.locator("#nr-sources")
     expect(sources).to_contain_text("Quillfeather")
     page.locator("#nr-talk .nr-to-sources").click()
-    expect(sources).to_contain_text(LIGHTHOUSE.title, timeout=MS)
+    expect(sources).to_contain_text(LIGHTHOUSE.title)
     expect(page.locator("#nr-talk .nr-turn")).to_have_class(re.compile("nr-in-focus"))
     expect(page.locator("#nr-latest .nr-turn")).not_to_have_class(re.compile("nr-in-focus"))
-
-
-@BOTH
-def test_nothing_jumps_while_an_answer_streams_in(
-    visit: Open, folder: Path, model: Model, size: tuple[int, int]
-) -> None:
-    settings = Settings(model=model.url, model_name="fake")
-    with Archive.open(folder, settings) as archive, served(archive) as url:
-        page = visit(url, *size)
-        ask(page, LAMP_QUESTION)
-        expect(page.locator(".nr-quotes")).to_be_visible(timeout=MS)
-        page.evaluate("""() => {
-          window.shifts = 0;
-          new PerformanceObserver((list) => {
-            for (const entry of list.getEntries()) window.shifts += entry.value;
-          }).observe({ type: "layout-shift", buffered: false });
-        }""")
-        model.release.set()
-        done(page)
-        assert page.evaluate("window.shifts") < 0.01

@@ -13,7 +13,9 @@ from datetime import date
 from pathlib import Path
 
 import pytest
+import trustme
 from chat_page import (
+    BOTH,
     CORPUS,
     LAMP,
     LAMP_CITATION,
@@ -23,10 +25,13 @@ from chat_page import (
     Browser,
     Open,
     Page,
+    View,
     ask,
     check_highlight,
     done,
+    drawer,
     expect,
+    forget,
     launched,
     photograph,
     served,
@@ -46,8 +51,6 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:'future.no_silent_downcasting' is deprecated"),
     pytest.mark.filterwarnings("ignore:The copy keyword is deprecated"),
 ]
-
-BOTH = pytest.mark.parametrize("size", [(1440, 900), (390, 844)], ids=["wide", "phone"])
 
 WIRE = (
     "Glassblower Ines Marchetti won the Varga prize for a lamp of 900 pieces. "
@@ -108,9 +111,9 @@ def visit(browser: Browser) -> Iterator[Open]:
 
 @BOTH
 def test_the_cards_stand_in_the_order_of_the_citations_and_lead_from_one_to_the_next(
-    visit: Open, quoting: str, size: tuple[int, int]
+    visit: Open, quoting: str, view: View
 ) -> None:
-    page = visit(quoting, *size)
+    page = visit(quoting, *view)
     ask(page, LAMP_QUESTION)
     done(page)
     page.locator("#nr-latest .nr-actions .nr-to-sources").click()
@@ -127,16 +130,16 @@ def test_the_cards_stand_in_the_order_of_the_citations_and_lead_from_one_to_the_
     expect(page.locator(".nr-at")).to_have_text(f"Citation 1 of {total}")
     expect(page.get_by_role("button", name="Previous citation")).to_be_disabled()
     page.get_by_role("button", name="Next citation").click()
-    expect(page.locator(".nr-at")).to_have_text(f"Citation 2 of {total}", timeout=MS)
+    expect(page.locator(".nr-at")).to_have_text(f"Citation 2 of {total}")
     expect(page.locator("#nr-mark")).to_be_focused()
     page.keyboard.press("j")
-    expect(page.locator(".nr-at")).to_have_text(f"Citation 3 of {total}", timeout=MS)
-    expect(page.locator("#nr-mark")).to_be_in_viewport(timeout=MS)
+    expect(page.locator(".nr-at")).to_have_text(f"Citation 3 of {total}")
+    expect(page.locator("#nr-mark")).to_be_in_viewport()
     expect(page.locator("#nr-mark")).to_be_focused()
     page.keyboard.press("k")
-    expect(page.locator(".nr-at")).to_have_text(f"Citation 2 of {total}", timeout=MS)
+    expect(page.locator(".nr-at")).to_have_text(f"Citation 2 of {total}")
     page.keyboard.press("Escape")
-    expect(cards.first).to_be_visible(timeout=MS)
+    expect(cards.first).to_be_visible()
 
 
 @BOTH
@@ -145,12 +148,12 @@ def test_a_sentence_shows_its_evidence_and_one_that_holds_in_part_looks_so(
     quoting: str,
     archive: Archive,
     monkeypatch: pytest.MonkeyPatch,
-    size: tuple[int, int],
+    view: View,
 ) -> None:
     whole = Sentence("Odile Brandt replaced it.", (LAMP_CITATION,), 0.93)
     partly = Sentence("She did so alone.", (LAMP_CITATION,), 0.6)
     answer = Answer("q", "answered", (whole, partly), (), Trace())
-    page = visit(quoting, *size)
+    page = visit(quoting, *view)
     monkeypatch.setattr(archive, "stream", lambda *_, **__: iter([answer]))
     ask(page, "Who?")
     done(page)
@@ -176,10 +179,8 @@ def test_a_sentence_shows_its_evidence_and_one_that_holds_in_part_looks_so(
 
 
 @BOTH
-def test_copies_of_a_wire_story_are_one_card(
-    visit: Open, quoting: str, size: tuple[int, int]
-) -> None:
-    page = visit(quoting, *size)
+def test_copies_of_a_wire_story_are_one_card(visit: Open, quoting: str, view: View) -> None:
+    page = visit(quoting, *view)
     ask(page, WIRE_QUESTION)
     done(page)
     page.locator("#nr-latest .nr-actions .nr-to-sources").click()
@@ -189,7 +190,7 @@ def test_copies_of_a_wire_story_are_one_card(
     copies = card.locator(".nr-copies li")
     expect(copies).to_have_count(3)
     copies.last.get_by_role("button").click()
-    expect(page.locator(".nr-article .nr-byline")).to_contain_text("2024", timeout=MS)
+    expect(page.locator(".nr-article .nr-byline")).to_contain_text("2024")
     expect(page.locator("#nr-mark")).to_contain_text("Ines Marchetti")
 
 
@@ -199,7 +200,7 @@ def test_each_sentence_is_marked_once_it_was_checked(
     quoting: str,
     archive: Archive,
     monkeypatch: pytest.MonkeyPatch,
-    size: tuple[int, int],
+    view: View,
 ) -> None:
     quote = Sentence(LAMP, (LAMP_CITATION,), 0.99)
     worded = [Sentence(f"Sentence {n} about Odile.", (LAMP_CITATION,), 0.9) for n in (1, 2)]
@@ -214,13 +215,13 @@ def test_each_sentence_is_marked_once_it_was_checked(
         monkeypatch.undo()
         yield answer
 
-    page = visit(quoting, *size)
+    page = visit(quoting, *view)
     monkeypatch.setattr(archive, "stream", stream)
     ask(page, "Who?")
-    expect(page.locator(".nr-quotes")).to_contain_text(LAMP, timeout=MS)
+    expect(page.locator(".nr-quotes")).to_contain_text(LAMP)
     assert page.locator(".nr-answer").count() == 0
     more[0].set()
-    expect(page.locator(".nr-status")).to_contain_text("1 sentence checked", timeout=MS)
+    expect(page.locator(".nr-status")).to_contain_text("1 sentence checked")
     expect(page.locator(".nr-answer .nr-sentence")).to_have_count(1)
     check = "one => getComputedStyle(one, '::after').content"
     assert "✓" in page.locator(".nr-answer .nr-sentence").evaluate(check)
@@ -231,15 +232,13 @@ def test_each_sentence_is_marked_once_it_was_checked(
 
 
 @BOTH
-def test_as_of_a_day_hides_what_came_later(
-    visit: Open, quoting: str, size: tuple[int, int]
-) -> None:
-    page = visit(f"{quoting}?as_of=2024-03-07", *size)  # a day's grace is for other time zones
+def test_as_of_a_day_hides_what_came_later(visit: Open, quoting: str, view: View) -> None:
+    page = visit(f"{quoting}?as_of=2024-03-07", *view)  # a day's grace is for other time zones
     ask(page, LAMP_QUESTION)
     done(page)
     expect(page.locator("#nr-latest")).not_to_contain_text("Odile Brandt")
     expect(page.locator("#nr-sources")).not_to_contain_text(LIGHTHOUSE.title)
-    later = visit(f"{quoting}?as_of=2024-03-09", *size)
+    later = visit(f"{quoting}?as_of=2024-03-09", *view)
     ask(later, LAMP_QUESTION)
     done(later)
     expect(later.locator("#nr-latest")).to_contain_text("Odile Brandt")
@@ -248,8 +247,11 @@ def test_as_of_a_day_hides_what_came_later(
     )
 
 
-def test_feedback_comes_out_of_the_command(visit: Open, quoting: str, folder: Path) -> None:
-    page = visit(quoting)
+@BOTH
+def test_feedback_comes_out_of_the_command(
+    visit: Open, quoting: str, archive: Archive, folder: Path, view: View
+) -> None:
+    page = visit(quoting, *view)
     ask(page, WIRE_QUESTION)
     done(page)
     page.get_by_role("button", name="Bad answer").click()
@@ -258,11 +260,12 @@ def test_feedback_comes_out_of_the_command(visit: Open, quoting: str, folder: Pa
     page.get_by_role("button", name="Save note").click()
     expect(page.get_by_text("Note ✓")).to_be_visible()
     page.reload()
-    expect(page.get_by_text("Note ✓")).to_be_visible(timeout=MS)
+    expect(page.get_by_text("Note ✓")).to_be_visible()
     told = CliRunner().invoke(app, ["feedback", "--json", "--archive", str(folder)])
     rows = [json.loads(line) for line in told.stdout.splitlines()]
     (row,) = [row for row in rows if row["note"] == "Ask the jury."]
     assert (row["question"], row["thumb"]) == (WIRE_QUESTION, "down")
+    forget(archive)
 
 
 @pytest.fixture(scope="module")
@@ -285,36 +288,67 @@ def test_users_wait_for_the_model_in_a_queue_and_do_not_see_each_other(
     users: Path,
     tmp_path: Path,
     embedder: SentenceTransformerEmbedder,
-    size: tuple[int, int],
+    view: View,
 ) -> None:
     model = Waiting("Odile Brandt replaced the lamp of the Tamarisk lighthouse in March. [1]")
     with make_archive(tmp_path / "archive", embedder, model) as archive:
         archive.ingest(LIGHTHOUSE)
         page_of = server.start(archive, port=0, auth=users, per_user=1)
         try:
-            ada, bo = (visit(page_of.url, *size, shows="input[type=password]") for _ in "ab")
+            ada, bo = (visit(page_of.url, *view, shows="input[type=password]") for _ in "ab")
             log_in(ada, "ada", "wrong password")
-            expect(ada.get_by_text("Incorrect Credentials")).to_be_visible(timeout=MS)
+            expect(ada.get_by_text("Incorrect Credentials")).to_be_visible()
             for page, name in ((ada, "ada"), (bo, "bo")):
                 log_in(page, name)
-                expect(page.locator(".nr-welcome")).to_be_visible(timeout=MS)
+                expect(page.locator(".nr-welcome")).to_be_visible()
                 ask(page, LAMP_QUESTION)
-                expect(page.locator(".nr-quotes")).to_contain_text(LAMP, timeout=MS)
+                expect(page.locator(".nr-quotes")).to_contain_text(LAMP)
             expect(bo.locator(".nr-status")).to_have_text(
-                "1 question before yours at the language model", timeout=MS
+                "1 question before yours at the language model"
             )
             again = bo.context.new_page()
             again.goto(page_of.url)
             again.get_by_label("Question", exact=True).fill("And now?")
             again.get_by_label("Question", exact=True).press("Enter")
-            expect(again.locator("#nr-notice [role=alert]")).to_be_visible(timeout=MS)
+            expect(again.locator("#nr-notice [role=alert]")).to_be_visible()
             model.release.set()
             for page in (ada, bo):
                 done(page)
                 expect(page.locator(".nr-answer")).to_contain_text("Odile Brandt")
                 expect(page.locator(".nr-open-kept")).to_have_count(1)
             bo.goto(ada.url)
-            expect(bo.get_by_role("alert")).to_contain_text("does not exist", timeout=MS)
+            expect(bo.get_by_role("alert")).to_contain_text("does not exist")
         finally:
             model.release.set()
             page_of.close()
+
+
+@BOTH
+def test_over_tls_a_user_logs_in_asks_and_logs_out(
+    visit: Open, archive: Archive, users: Path, tmp_path: Path, view: View
+) -> None:
+    issued = trustme.CA().issue_cert("127.0.0.1")
+    certificate, key = tmp_path / "cert.pem", tmp_path / "key.pem"
+    issued.cert_chain_pems[0].write_to_path(str(certificate))
+    issued.private_key_pem.write_to_path(str(key))
+    page_of = server.start(archive, port=0, wording=False, auth=users, tls=(certificate, key))
+    try:
+        assert page_of.url.startswith("https://")
+        login = "input[type=password]"
+        page = visit(page_of.url, *view, shows=login, ignore_https_errors=True)
+        log_in(page, "ada")
+        expect(page.locator(".nr-welcome")).to_be_visible()
+        (cookie,) = page.context.cookies()
+        assert (cookie["secure"], cookie["httpOnly"], cookie["sameSite"]) == (True, True, "Lax")
+        ask(page, LAMP_QUESTION)
+        done(page)
+        expect(page.locator(".nr-answer")).to_contain_text("Odile Brandt")
+        page.goto(f"{page_of.url}health")
+        expect(page.locator("body")).to_contain_text('"status":"ok"')
+        page.goto(page_of.url)
+        drawer(page)
+        expect(page.locator(".nr-user")).to_have_text("ada Log out")
+        page.get_by_role("link", name="Log out").click()
+        expect(page.locator(login)).to_be_visible()
+    finally:
+        page_of.close()

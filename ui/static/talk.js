@@ -128,7 +128,8 @@ window.newsrag ??= (() => {
         turn.classList.toggle("nr-in-focus", turn.dataset.exchange === inFocus);
       }
     },
-    // The address names what is shown, so that a link shows it again.
+    // The address names what is shown, so that a link shows it again. Gives the heading of the
+    // filters, with how many are set, as Gradio takes it.
     address([conversation, asOf, since, until, outlets]) {
       const address = new URL(location.href);
       const named = { c: conversation, as_of: asOf, since, until };
@@ -139,6 +140,8 @@ window.newsrag ??= (() => {
       address.searchParams.delete("source");
       for (const outlet of outlets ?? []) address.searchParams.append("source", outlet);
       if (address.href !== location.href) history.replaceState(history.state, "", address);
+      const set = [asOf, since, until, (outlets ?? []).length].filter(Boolean).length;
+      return { __type__: "update", label: set ? `Filters (${set})` : "Filters" };
     },
     // What the server made to take along: a file with a name, or something for the clipboard.
     async take(given) {
