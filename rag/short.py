@@ -90,9 +90,8 @@ def fits(question: str, phrase: str) -> bool:
     """
     if set(stems(phrase)) <= set(stems(question)):
         return False
-    if _COUNTED.search(question) and _YEAR.fullmatch(phrase):
-        return False
-    if _PAID.search(question) and not _MONEY.search(phrase):
+    is_year = _COUNTED.search(question) and _YEAR.fullmatch(phrase)
+    if is_year or (_PAID.search(question) and not _MONEY.search(phrase)):
         return False
     if _HOW.search(question):
         return _NUMBER.search(phrase) is not None
