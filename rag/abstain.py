@@ -13,7 +13,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,10 +30,15 @@ FILE = "calibration.json"
 _SHIPPED = Path(__file__).parent / "weights" / FILE
 _AROUND = 300
 """Characters before and after the best sentence that say what it is about."""
-_BEST = 3
-"""Passages that a name is looked for in."""
 _NAME = re.compile(r"(?<!^)(?<![.?!]\s)\b[A-Z][\w’'-]+|\b\d[\d.,]*\d\b")
 _STEPS = [step / 100 for step in range(1, 51)]
+_WORDED = "worded"
+"""Tells rows apart; as a signal it says nothing."""
+_KNOWN = "certainty known"
+_AGAINST = {"missing": -2.0, "declined": -0.5}
+"""The weight that these signals have at the least, below zero."""
+_STRENGTH = 0.3
+"""The inverse of the penalty on weights, as scikit-learn's C."""
 _ENOUGH_WORDED = 50
 _FOLDS = 5
 _SUPPORTED = 10
@@ -67,14 +71,14 @@ def signals(
     found: Sequence[Found],
     evidence: Sequence[EvidenceSentence],
     missing: float,
-    named: float,
     weights: Mapping[str, float],
 ) -> dict[str, float]:
     """What retrieval and reading say, before any wording.
 
-    `missing` is the share of the question's names and numbers that nothing found mentions, `named`
-    the share that one of the best passages has. `weights` are the question's stems by rarity.
+    `missing` is the share of the question's names and numbers that nothing found mentions.
+    `weights` are the question's stems by rarity.
     """
+    content = {stem: weight for stem, weight in weights.items() if stem not in _asking()}
     windows = [w for one in found for w in one.windows]
     relevances = sorted((sigmoid(w.relevance) for w in windows), reverse=True)
     phrases = sorted((sigmoid(p[2]) for w in windows for p in w.phrases[:1]), reverse=True)
@@ -83,11 +87,9 @@ def signals(
         "relevance next": sum(relevances[1:4]) / 3,
         "phrase": phrases[0] if phrases else 0.0,
         "similarity": max((e.similarity for e in evidence), default=0.0),
-        "coverage": max((e.coverage for e in evidence), default=0.0),
         "dense": max((one.candidate.dense for one in found), default=0.0),
         "missing": missing,
-        "named": named,
-        "told": coverage(weights, stems(_surrounded(evidence[0]))) if evidence else 0.0,
+        "told": coverage(content, stems(_surrounded(evidence[0]))) if evidence else 0.0,
     }
 
 
@@ -103,16 +105,18 @@ def names(query: str) -> list[str]:
     return [name for name in dict.fromkeys(_NAME.findall(query)) if stems(name)]
 
 
-def named(query: str, found: Sequence[Found]) -> tuple[tuple[str, ...], float]:
-    """The names that nothing found mentions, and the largest share that a good passage has."""
-    asked = names(query)
-    held = [set(stems(f"{one.passage.article.title} {one.passage.text}")) for one in found]
-    every = set().union(*held)
-    missing = tuple(name for name in asked if not set(stems(name)) <= every)
-    shares = [
-        sum(set(stems(name)) <= one for name in asked) / len(asked) for one in held[:_BEST] if asked
-    ]
-    return missing, max(shares, default=0.0 if asked else 1.0)
+def missing(query: str, found: Sequence[Found]) -> tuple[str, ...]:
+    """The names and numbers of a question that nothing found mentions."""
+    held = {
+        stem for one in found for stem in stems(f"{one.passage.article.title} {one.passage.text}")
+    }
+    return tuple(name for name in names(query) if not set(stems(name)) <= held)
+
+
+@cache
+def _asking() -> frozenset[str]:
+    """Stems that ask, and that no answer needs to have."""
+    return frozenset(stems("latest news know story begin began happen tell explain describe"))
 
 
 def fit_calibration(rows: Sequence[tuple[Signals, bool]]) -> Calibration:
@@ -122,38 +126,71 @@ def fit_calibration(rows: Sequence[tuple[Signals, bool]]) -> Calibration:
     those that were worded where these are enough: a quotation claims less, and the same probability
     shows it. Raises `ValueError` when all were right or all were wrong.
     """
-    from sklearn.linear_model import LogisticRegression  # type: ignore[import-untyped]
-
-    kinds = sorted({name for signals, _ in rows for name in signals})
+    kinds = sorted({name for signals, _ in rows for name in signals} - {_WORDED})
     features = np.array([[signals.get(name, 0.0) for name in kinds] for signals, _ in rows])
-    right = np.array([int(outcome) for _, outcome in rows])
+    right = np.array([float(outcome) for _, outcome in rows])
+    if not 0 < right.sum() < len(right):
+        raise ValueError("a calibration needs right answers and wrong ones")
     scale = np.where(features.std(axis=0) > 0, features.std(axis=0), 1.0)
-    model = LogisticRegression(C=0.3, max_iter=1000)
-    chances = _unseen(model, features / scale, right)
-    model.fit(features / scale, right)
-    weights = dict(zip(kinds, (model.coef_[0] / scale).tolist(), strict=True))
-    scored = list(zip(chances, right.astype(bool).tolist(), strict=True))
-    worded = [
-        pair for pair, (signals, _) in zip(scored, rows, strict=True) if signals.get("worded")
+    bounds = [
+        (low * unit, high * unit)
+        for (low, high), unit in zip(map(_sign, kinds), scale, strict=True)
     ]
+    chances = _unseen(features / scale, right, bounds)
+    *weights, bias = _fitted(features / scale, right, bounds)
+    by_name = {name: float(w / unit) for name, w, unit in zip(kinds, weights, scale, strict=True)}
+    scored = list(zip(chances, right.astype(bool).tolist(), strict=True))
+    worded = [pair for pair, (signals, _) in zip(scored, rows, strict=True) if signals.get(_WORDED)]
     read = worded if len(worded) >= _ENOUGH_WORDED else scored
-    return Calibration(weights, float(model.intercept_[0]), _thresholds(read), len(rows))
+    return Calibration(by_name, float(bias), _thresholds(read), len(rows))
 
 
-def _unseen(model: Any, features: NDArray[np.float64], right: NDArray[np.int_]) -> list[float]:
-    """The probability of each question by a model fitted without it; by one with it, if few."""
-    from sklearn.base import clone  # type: ignore[import-untyped]
-    from sklearn.model_selection import (  # type: ignore[import-untyped]
-        StratifiedKFold,
-        cross_val_predict,
-    )
+def _sign(name: str) -> tuple[float, float]:
+    """The least and the largest weight that a signal may have.
 
-    if np.bincount(right, minlength=2).min() < _FOLDS:
-        chances = clone(model).fit(features, right).predict_proba(features)
-    else:
-        folds = StratifiedKFold(_FOLDS, shuffle=True, random_state=0)
-        chances = cross_val_predict(model, features, right, cv=folds, method="predict_proba")
-    return [float(chance) for chance in chances[:, 1]]
+    More of a signal never makes an answer less probable, whatever few rows say; a name that nothing
+    found mentions, and a model that declines, always do.
+    """
+    if name in _AGAINST:
+        return -np.inf, _AGAINST[name]
+    return (-np.inf, np.inf) if name == _KNOWN else (0.0, np.inf)
+
+
+def _fitted(
+    features: NDArray[np.float64], right: NDArray[np.float64], bounds: Sequence[tuple[float, float]]
+) -> NDArray[np.float64]:
+    """Weights within their bounds, then the bias: logistic regression with an L2 penalty."""
+    from scipy.optimize import minimize  # type: ignore[import-untyped]
+
+    def loss(values: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        logits = features @ values[:-1] + values[-1]
+        surplus = 1 / (1 + np.exp(-logits)) - right
+        penalty = (values[:-1] ** 2).sum() / (2 * _STRENGTH)
+        slope = np.append(features.T @ surplus + values[:-1] / _STRENGTH, surplus.sum())
+        return float((np.logaddexp(0, logits) - right * logits).sum() + penalty), slope
+
+    start = np.clip(np.zeros(len(bounds)), *np.array(bounds).T) if bounds else np.zeros(0)
+    limits = [*bounds, (-np.inf, np.inf)]
+    found = minimize(loss, np.append(start, 0.0), jac=True, bounds=limits, method="L-BFGS-B")
+    return np.asarray(found.x, np.float64)
+
+
+def _unseen(
+    features: NDArray[np.float64], right: NDArray[np.float64], bounds: Sequence[tuple[float, float]]
+) -> list[float]:
+    """The probability of each question by a fit without it; by one with it, if few."""
+    from sklearn.model_selection import StratifiedKFold  # type: ignore[import-untyped]
+
+    everything = np.arange(len(right))
+    folds = [(everything, everything)]
+    if min(right.sum(), len(right) - right.sum()) >= _FOLDS:
+        splitter = StratifiedKFold(_FOLDS, shuffle=True, random_state=0)
+        folds = list(splitter.split(features, right))
+    chances = np.zeros(len(right))
+    for fitted_on, held_back in folds:
+        *weights, bias = _fitted(features[fitted_on], right[fitted_on], bounds)
+        chances[held_back] = 1 / (1 + np.exp(-(features[held_back] @ weights + bias)))
+    return [float(chance) for chance in chances]
 
 
 def _thresholds(scored: Sequence[tuple[float, bool]]) -> dict[str, float]:

@@ -176,10 +176,10 @@ class _Run:
             )
         with self.stage("select"):
             evidence = select(tools.store, tools.embedder, query, vector, found)
-            missing, named = abstain.named(query, found)
+            missing = abstain.missing(query, found)
             share = len(missing) / max(len(abstain.names(query)), 1)
             weights = tools.store.words.rarity(set(stems(query)))
-            signals = abstain.signals(found, evidence, share, named, weights)
+            signals = abstain.signals(found, evidence, share, weights)
         probability = tools.calibration.probability(signals)
         enough = probability >= tools.threshold
         quotes = verify.quotes(evidence) if enough else ()
@@ -244,7 +244,7 @@ class _Run:
                 if part.home:
                     break
         if not kept:
-            self._weigh(part, declined=float(written == 0))
+            self._weigh(part, declined=float(written == 0), support=-1.0)
 
     def _weigh(self, part: _Part, **wording: float) -> None:
         """The probability again, now that the model has been heard."""
