@@ -114,7 +114,7 @@ def test_the_cards_stand_in_the_order_of_the_citations_and_lead_from_one_to_the_
     visit: Open, quoting: str, view: View
 ) -> None:
     page = visit(quoting, *view)
-    ask(page, LAMP_QUESTION)
+    ask(page, f"{LAMP_QUESTION} {WIRE_QUESTION} What does a ferry ticket to Eastbank cost?")
     done(page)
     page.locator("#nr-latest .nr-actions .nr-to-sources").click()
     cards = page.locator("#nr-sources .nr-card")
