@@ -116,7 +116,8 @@ def missing(query: str, found: Sequence[Found]) -> tuple[str, ...]:
 @cache
 def _asking() -> frozenset[str]:
     """Stems that ask, and that no answer needs to have."""
-    return frozenset(stems("latest news know story begin began happen tell explain describe"))
+    words = "who whom whose what when where which why how did does do latest news know story"
+    return frozenset(stems(f"{words} begin began happen tell explain describe"))
 
 
 def fit_calibration(rows: Sequence[tuple[Signals, bool]]) -> Calibration:

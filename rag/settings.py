@@ -53,7 +53,7 @@ class Settings:
     recency_weight: float = 0.3
     reader_weight: float = 0.5
     reranker: str = EMBEDDED_RERANKER
-    accepted_error: float = 0.14
+    accepted_error: float = 0.16
     recency_days: float = 30.0
     store: str = ""
     allow_private_urls: bool = False

@@ -31,6 +31,7 @@ REACHED = {
     ("GET", "/"),
     ("HEAD", "/"),
     ("GET", "/archive"),
+    ("GET", "/timeline"),
     ("GET", "/theme.css"),
     ("GET", "/gradio_api/theme.css"),
     ("GET", "/favicon.ico"),
@@ -198,6 +199,7 @@ def test_without_a_login_only_the_login_page_is_reached(shared: Server) -> None:
     with client(shared) as http:
         assert '"auth_required":true' in http.get("/").text
         assert "nr-question" not in http.get("/").text + http.get("/archive").text
+        assert '"auth_required":true' in http.get("/timeline").text
         assert http.get("/health").status_code == 200
         for route, methods in page.app.openapi()["paths"].items():
             path = re.sub(r"\{[^}]*\}", "x", route)

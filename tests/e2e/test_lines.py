@@ -35,6 +35,7 @@ from chat_page import (
     launched,
     photograph,
     served,
+    settled,
     visiting,
 )
 from conftest import ScriptedLLM, make_archive
@@ -346,6 +347,8 @@ def test_over_tls_a_user_logs_in_asks_and_logs_out(
         page.goto(f"{page_of.url}health")
         expect(page.locator("body")).to_contain_text('"status":"ok"')
         page.goto(page_of.url)
+        expect(page.locator("#nr-latest :is(.nr-welcome, .nr-turn)")).to_be_visible()
+        settled(page)  # on a wide page, the drawer opens by itself
         drawer(page)
         expect(page.locator(".nr-user")).to_have_text("ada Log out")
         page.get_by_role("link", name="Log out").click()
