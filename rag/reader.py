@@ -84,11 +84,14 @@ class EmbeddedReader:
 
         order = sorted(range(len(passages)), key=lambda n: len(passages[n][1]))
         readings: dict[int, Reading] = {}
-        with self._lock, torch.inference_mode():
-            tokens, model, heads = self._load()
+        with torch.inference_mode():
+            with self._lock:
+                tokens, model, heads = self._load()
             for first in range(0, len(order), _BATCH):
                 chosen = order[first : first + _BATCH]
-                encoded = tokenize(tokens, [question] * len(chosen), [passages[n] for n in chosen])
+                pairs = [passages[n] for n in chosen]
+                with self._lock:  # a tokenizer serves one at a time
+                    encoded = tokenize(tokens, [question] * len(chosen), pairs)
                 relevance, start, end = forward(model, heads, encoded)
                 for row, number in enumerate(chosen):
                     phrases = _phrases(encoded, row, start[row], end[row], len(passages[number][0]))
