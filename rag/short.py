@@ -37,7 +37,7 @@ _ASKS = re.compile(
 _COUNTED = re.compile(r"\bhow (?:many|much)\b", re.IGNORECASE)
 _PAID = re.compile(
     r"\bhow much\b.*\b(?:pay|pays|paid|costs?|spend|spends|spent|earn|earns|earned|owes?|charges?"
-    r"|charged|sell|sells|sold|worth|raised?)\b",
+    r"|charged|worth)\b",
     re.IGNORECASE,
 )
 _MONEY = re.compile(
