@@ -3,9 +3,10 @@
     python tests/benchmark_prompts.py ARCHIVE SET [--limit 100] [--variant NAME=FOLDER ...]
 
 A variant is a folder of prompt files, each of which stands for the one of that name in `prompts/`;
-NAME may end in ":4" for four evidence sentences instead of all. The prompts as shipped are always
-the first row. Questions that the archive does not answer are left out: whether to answer is decided
-elsewhere. Rows are kept beside each other in a file under --out, so that a run can be continued.
+NAME may end in ":4" for four evidence sentences instead of all; with "grammar" in it, the phrase
+can only be words that follow each other in the evidence, by a grammar in llama.cpp's sampler. The
+prompts as shipped are always the first row. Questions that the archive does not answer are left
+out: whether to answer is decided elsewhere. Rows are kept beside each other in a file under --out, so that a run can be continued.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import argparse
 import json
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
@@ -27,9 +28,10 @@ from rich.table import Table
 
 from eval import metrics
 from eval.datasets import Question, load_questions
-from rag import Archive, LLMError, answer, short, verify
+from rag import Archive, LLMError, answer, models, short, verify
 from rag.evidence import EvidenceSentence, select
 from rag.inquiry import PASSAGES
+from rag.models import LLM, Message, Reply
 from rag.retrieve import Scope, condense, search
 
 COLUMNS = {
@@ -88,8 +90,9 @@ def ask_all(
             for name in left:
                 row = {"variant": name, "id": question.id}
                 count = int(name.rpartition(":")[2]) if ":" in name else len(found[1])
-                with prompts(variants[name]):
-                    row |= ask(archive, question, found[0], found[1][:count])
+                kept = found[1][:count]
+                with prompts(variants[name]), constrained(name, archive._llm, kept):
+                    row |= ask(archive, question, found[0], kept)
                 rows.append(row)
                 file.write(json.dumps(row) + "\n")
                 file.flush()
@@ -127,6 +130,47 @@ def prompts(folder: str) -> Iterator[None]:
     finally:
         answer._source = original
         answer._template.cache_clear()
+
+
+@contextmanager
+def constrained(name: str, llm: LLM | None, evidence: list[EvidenceSentence]) -> Iterator[None]:
+    """For a variant with "grammar" in its name, phrases that stand in the evidence."""
+    if "grammar" not in name or llm is None:
+        yield
+        return
+    given = llm.reply
+
+    def reply(messages: Sequence[Message], max_tokens: int) -> Reply:
+        client = llm.client()
+        asked = client.stream_chat(
+            models._chat(messages), max_tokens=max_tokens, extra_body={"grammar": grammar(evidence)}
+        )
+        return Reply("".join(piece.delta or "" for piece in asked), None)
+
+    llm.reply = reply  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        llm.reply = given  # type: ignore[method-assign]
+
+
+def grammar(evidence: list[EvidenceSentence]) -> str:
+    """GBNF of every run of words in one evidence sentence."""
+    starts, rules = [], []
+    for number, one in enumerate(evidence):
+        words = one.text.split()
+        for at, word in enumerate(words):
+            core = word.strip(short._EDGES) or word
+            lead, tail = word.split(core, 1)
+            rest = f" ({_quoted(tail + ' ')} w{number}-{at + 1})?" if at + 1 < len(words) else ""
+            before = f"{_quoted(lead)}? " if lead else ""
+            rules.append(f"w{number}-{at} ::= {before}{_quoted(core)}{rest}")
+            starts.append(f"w{number}-{at}")
+    return "\n".join([f"root ::= {' | '.join(starts)}", *rules])
+
+
+def _quoted(text: str) -> str:
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 def ask(
