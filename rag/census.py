@@ -8,8 +8,8 @@ from dataclasses import replace
 from datetime import date
 from typing import cast
 
-from rag.database import EDITION
 from rag.ledger import Ledger
+from rag.revisions import STOOD
 from rag.rows import DayRow
 from rag.words import Filters
 
@@ -20,13 +20,14 @@ NO_SOURCE = "(none)"
 class Census:
     """Current articles by day and outlet; of what was superseded, only how much there is.
 
-    `superseded` counts passages; `changed` is the day from which the last revision stands, a
-    proleptic ordinal, 0 where no article was ever revised.
+    `superseded` counts revisions; `changed` is the day from which the last revision stands, a
+    proleptic ordinal, 0 where no article was ever revised. Articles are counted, not passages: they
+    can be read off an index, and the share that filters let through need only be about right.
     """
 
     def __init__(self, rows: Sequence[DayRow], superseded: int = 0, changed: int = 0) -> None:
         self.rows = rows
-        self.total = sum(row.passages for row in rows)
+        self._total = sum(row.articles for row in rows)
         self._superseded = superseded
         self._changed = changed
         self._last = max((row.day for row in rows), default=0)
@@ -34,10 +35,7 @@ class Census:
     @classmethod
     def take(cls, ledger: Ledger) -> Census:
         """Count what a ledger holds now."""
-        superseded = (
-            "SELECT count(*) FROM articles a JOIN passages p ON p.article_id = a.id"
-            f" AND p.revision = a.revision WHERE a.state = 'old' AND p.edition = {EDITION}"
-        )
+        superseded = f"SELECT count(*) FROM articles a WHERE a.state = 'old' AND {STOOD}"
         changed = "SELECT coalesce(max(valid_from), 0) FROM articles WHERE valid_from > 0"
         numbers = (cast(int, ledger.rows(query)[0][0]) for query in (superseded, changed))
         return cls(ledger.days(), *numbers)
@@ -66,14 +64,14 @@ class Census:
         return filters
 
     def share(self, filters: Filters) -> float:
-        """The share of all passages that the filters let through, in 0..1; what is superseded, too.
+        """The share of all articles that the filters let through, in 0..1; what is superseded, too.
 
         With `as_of`, all that is superseded counts as let through: how much is, is not known.
         """
-        held = self.total + self._superseded
-        passing = self.total
+        held = self._total + self._superseded
+        passing = self._total
         if filters != Filters():
-            passing = sum(row.passages for row in self._passing(filters))
+            passing = sum(row.articles for row in self._passing(filters))
         passing += self._superseded if filters.as_of else 0
         return passing / held if held else 0.0
 

@@ -63,7 +63,8 @@ ADDED = (
     ("articles", "valid_to", f"INTEGER NOT NULL DEFAULT {FOREVER}"),
 )
 INDEXES = """
-CREATE INDEX IF NOT EXISTS articles_state ON articles (state, day);
+CREATE INDEX IF NOT EXISTS articles_census ON articles (state, day, source);
+DROP INDEX IF EXISTS articles_state;
 CREATE INDEX IF NOT EXISTS articles_id_state ON articles (id, state);
 CREATE INDEX IF NOT EXISTS articles_changed ON articles (valid_from) WHERE valid_from > 0;
 CREATE INDEX IF NOT EXISTS passages_article ON passages (article_id, revision);

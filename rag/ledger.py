@@ -301,10 +301,8 @@ class Ledger:
     def days(self) -> list[DayRow]:
         """What is current, by day and outlet, in this order."""
         rows = self.rows(
-            "SELECT a.day, a.source, count(DISTINCT a.key), count(*) FROM articles a"
-            " JOIN passages p ON p.article_id = a.id AND p.revision = a.revision"
-            f" WHERE a.state = 'current' AND p.edition = {EDITION}"
-            " GROUP BY a.day, a.source ORDER BY a.day, a.source NULLS FIRST"
+            "SELECT day, source, count(*) FROM articles WHERE state = 'current'"
+            " GROUP BY day, source ORDER BY day, source NULLS FIRST"
         )
         return [DayRow._make(row) for row in cast(list[Any], rows)]
 

@@ -163,6 +163,15 @@ def passages(ledger: Ledger, ids: Sequence[int]) -> list[Staged]:
     return found
 
 
+def passage_count(ledger: Ledger) -> int:
+    """How many passages the current articles have in the edition in use."""
+    query = (
+        "SELECT count(*) FROM articles a JOIN passages p ON p.article_id = a.id"
+        f" AND p.revision = a.revision WHERE a.state = 'current' AND p.edition = {EDITION}"
+    )
+    return cast(int, ledger.rows(query)[0][0])
+
+
 def passage_numbers(ledger: Ledger, after: int, limit: int) -> list[int]:
     """The numbers, above `after`, of passages in the edition in use."""
     query = f"SELECT id FROM passages WHERE id > ? AND edition = {EDITION} ORDER BY id LIMIT ?"

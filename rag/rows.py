@@ -33,7 +33,6 @@ class DayRow(NamedTuple):
     day: int
     source: str | None
     articles: int
-    passages: int
 
 
 class HeldRow(NamedTuple):

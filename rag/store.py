@@ -239,7 +239,7 @@ class Store:
         return ArchiveStatus(
             path=str(self.folder),
             articles=articles,
-            passages=census.total,
+            passages=audit.passage_count(self.ledger),
             pending=self.ledger.count("pending"),
             first=first,
             last=last,

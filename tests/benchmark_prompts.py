@@ -6,7 +6,8 @@ A variant is a folder of prompt files, each of which stands for the one of that 
 NAME may end in ":4" for four evidence sentences instead of all; with "grammar" in it, the phrase
 can only be words that follow each other in the evidence, by a grammar in llama.cpp's sampler. The
 prompts as shipped are always the first row. Questions that the archive does not answer are left
-out: whether to answer is decided elsewhere. Rows are kept beside each other in a file under --out, so that a run can be continued.
+out: whether to answer is decided elsewhere. Rows are kept beside each other in a file under --out,
+so that a run can be continued.
 """
 
 from __future__ import annotations
