@@ -26,7 +26,7 @@ from rag.words import WordIndex
 _WINDOW = 4_000
 _BATCH = 256
 
-_Held = tuple[int, int, str | None]
+_Held = tuple[int, int | None]
 """How often an index has an entry, with which day and outlet; word indexes do not tell the last."""
 
 
@@ -139,7 +139,7 @@ def _put(
             indexes.words.add(entries)
             mended.indexed += len(entries)
         else:
-            indexes.vectors.add(entries, embedder.encode(texts))
+            indexes.vectors.add([entry.id for entry in entries], embedder.encode(texts))
             mended.embedded += len(entries)
 
 
@@ -172,7 +172,7 @@ def differences(store: Store, indexes: Indexes, name: str) -> Iterator[Differenc
             else:
                 wanted = audit.held_passages(ledger, first, last, edition)
             held = _held(indexes, name, first, last)
-            known += sum(times for times, *_ in held.values())
+            known += sum(times for times, _ in held.values())
             forgotten = audit.garbage(ledger, first, last, of_articles=articles)
             yield from _compare(name, wanted, held, forgotten)
     if count > known:
@@ -193,13 +193,11 @@ def _compare(
             if row.state != "pending":
                 yield Difference(name, number, True, f"{place} is missing")
             continue
-        times, day, source = held[number]
+        times, day = held[number]
         if times > 1:
             yield Difference(name, number, True, f"{place} is there {times} times")
-        elif number not in forgotten and (
-            day != row.day or (source is not None and source != row.source)
-        ):
-            yield Difference(name, number, True, f"{place} has another day or outlet")
+        elif number not in forgotten and day not in (None, row.day):
+            yield Difference(name, number, True, f"{place} has another day")
     for number in held.keys() - wanted.keys() - forgotten:
         text = f"{name}: {what} {number} is left over: no article has it"
         yield Difference(name, number, False, text)
@@ -207,10 +205,9 @@ def _compare(
 
 def _held(indexes: Indexes, name: str, first: int, last: int) -> dict[int, _Held]:
     if name == VECTORS:
-        vectors = indexes.vectors.held(first, last)
-        return {number: (1, day, source) for number, (day, source) in vectors.items()}
+        return dict.fromkeys(indexes.vectors.held(first, last), (1, None))
     days = _word_index(indexes, name).held(first, last)
-    return {number: (len(several), several[0], None) for number, several in days.items()}
+    return {number: (len(several), several[0]) for number, several in days.items()}
 
 
 def _count(indexes: Indexes, name: str) -> int:

@@ -30,7 +30,7 @@ from rag.agreement import check, mend
 from rag.conversationfile import FILE_NAME as CONVERSATIONS
 from rag.editions import forget_stores
 from rag.errors import ArchiveError
-from rag.indexes import Indexes, entries_of
+from rag.indexes import Indexes
 from rag.ledger import Ledger
 from rag.ledgerfile import FILE_NAME, LedgerFile, copy_database, integrity
 from rag.models import Embedder
@@ -238,11 +238,15 @@ def _load(source: zipfile.ZipFile, name: str, sums: dict[str, str], store: Store
     if len(ids) != len(rows):
         raise _UnsoundError(f"{name} has {len(ids)} numbers for {len(rows)} vectors")
     place = {int(number): row for row, number in enumerate(ids)}
-    entries, _ = entries_of(audit.passages(store.ledger, list(place)))
-    if entries:
+    held = [
+        passage.id
+        for item in audit.passages(store.ledger, list(place))
+        for passage in item.passages
+    ]
+    if held:
         with store.indexes.failures():
-            store.vectors.add(entries, rows[[place[entry.id] for entry in entries]])
-    return len(entries)
+            store.vectors.add(held, rows[[place[number] for number in held]])
+    return len(held)
 
 
 def _array(source: zipfile.ZipFile, name: str, sums: dict[str, str]) -> NDArray[Any]:

@@ -1,4 +1,4 @@
-"""How much an archive holds per day and outlet: what a filter leaves of it, without a search."""
+"""What filters leave of an archive, without a search: how much, and which passages."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from dataclasses import replace
 from datetime import date
 from typing import cast
 
+from rag.database import marks
 from rag.ledger import Ledger
-from rag.revisions import STOOD
+from rag.revisions import STOOD, standing
 from rag.rows import DayRow
 from rag.words import Filters
 
@@ -83,3 +84,16 @@ class Census:
             for row in self.rows
             if first <= row.day <= last and (not sources or row.source in sources)
         ]
+
+
+def passing(ledger: Ledger, filters: Filters) -> list[int]:
+    """The numbers of all passages that the filters let through, in any edition."""
+    which, days = standing(filters.as_of)
+    sources = f" AND a.source IN ({marks(filters.sources)})" if filters.sources else ""
+    rows = ledger.rows(
+        "SELECT p.id FROM articles a JOIN passages p ON p.article_id = a.id"
+        " AND p.revision = a.revision WHERE a.state IN ('current', 'old')"
+        f" AND a.day BETWEEN ? AND ?{sources} AND {which}",
+        (*filters.days, *filters.sources, *days),
+    )
+    return [cast(int, row[0]) for row in rows]

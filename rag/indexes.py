@@ -105,15 +105,14 @@ class Indexes:
         """Put passages, with a vector each, and their articles in; durable on return."""
         articles = [article_entry(item) for item in staged]
         with self.failures():
-            self.vectors.add(entries, vectors)
+            self.vectors.add([entry.id for entry in entries], vectors)
             for index, added in ((self.words, entries), (self.article_words, articles)):
                 index.add(added)
                 index.commit()
 
     def refile(self, passages: Sequence[IndexEntry], articles: Sequence[IndexEntry]) -> None:
-        """Give passages and articles that are held the days of these entries."""
+        """Give passages and articles that are held the days of these entries; vectors have none."""
         with self.failures():
-            self.vectors.refile(passages)
             for index, entries in ((self.words, passages), (self.article_words, articles)):
                 index.add(entries)
                 index.commit()

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from rag import groups
 from rag import ledgeraudit as audit
-from rag.census import Census
+from rag.census import Census, passing
 from rag.database import MOVED, UNFINISHED
 from rag.databases import open_database
 from rag.editions import clear_retired, indexes_of, use_store
@@ -33,8 +33,10 @@ from rag.vectors import VectorIndex
 from rag.words import Filters, IndexEntry, WordIndex
 
 FORMAT = "1"
-_EXACT_FILTER_SHARE = 0.15
-"""Below this share of allowed passages, Chroma filters before it searches: slow, but complete."""
+_MOST_FETCHED = 15_000
+"""Neighbours that are fetched to be filtered afterwards, which takes as long however many vectors
+there are; where more would be needed, the ledger says first which passages pass.
+"""
 _SPARE = 1.5
 """How many more neighbours than the share asks for are fetched when filtering afterwards; fewer
 where nearly all pass."""
@@ -278,10 +280,13 @@ class Store:
         dense = self._nearest(vector, wide, filters, census.share(filters))
         ids = dict.fromkeys(i for i, _ in (*dense, *worded))
         rows = self.ledger.passage_rows(list(ids), filters.as_of)
-        passing = _passing(dense, rows, filters)[:limit]
+        near = _passing(dense, rows, filters)[:limit]
         lexical = worded if wide == limit else _passing(worded, rows, filters)[:limit]
-        scores = [_Scores(hits, limit) for hits in (passing, lexical, articles)]
-        kept = dict.fromkeys(i for i, _ in (*passing, *lexical) if i in rows)
+        scores = [
+            _Scores(hits, limit, seen)
+            for hits, seen in ((near, dense), (lexical, worded), (articles, articles))
+        ]
+        kept = dict.fromkeys(i for i, _ in (*near, *lexical) if i in rows)
         found = [
             Candidate(rows[i], scores[0][i], scores[1][i], scores[2][rows[i].article_key])
             for i in kept
@@ -305,9 +310,9 @@ class Store:
         if share == 0:
             return []
         with self._reading:
-            if share < _EXACT_FILTER_SHARE:
-                return self.vectors.search(vector, limit, filters)
             fetch = ceil(limit / share * min(_SPARE, 1 / share))
+            if fetch > _MOST_FETCHED:
+                return self.vectors.search(vector, limit, passing(self.ledger, filters))
             return self.vectors.search(vector, fetch)
 
     def refresh(self, *, switch: bool = True) -> bool:
@@ -341,11 +346,17 @@ class Store:
 
 
 class _Scores(dict[int, float]):
-    """The scores of one index; what a full list left out gets the last score, else 0."""
+    """The scores of one index; what a full list left out gets the last score, else 0.
 
-    def __init__(self, hits: Sequence[tuple[int, float]], limit: int) -> None:
+    Of all that were `seen`, the hits are those that pass the filters.
+    """
+
+    def __init__(
+        self, hits: Sequence[tuple[int, float]], limit: int, seen: Sequence[tuple[int, float]]
+    ) -> None:
         super().__init__(hits)
-        self._bound = hits[-1][1] if len(hits) >= limit else 0.0
+        last = hits if len(hits) >= limit else seen
+        self._bound = last[-1][1] if len(last) >= limit else 0.0
 
     def __missing__(self, key: int) -> float:
         return self._bound

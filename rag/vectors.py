@@ -13,19 +13,18 @@ from rag import vectorserver
 from rag.errors import ArchiveError
 from rag.models import Vector, Vectors
 from rag.vectorserver import Place
-from rag.words import Filters, IndexEntry
 
 if TYPE_CHECKING:
     from chromadb.api import ClientAPI
 
 _COLLECTION = "passages"
-_UNFILED = -(2**31)
-"""Stands for the day of a vector without one: no revision is filed under it."""
 SYNC_THRESHOLD = 20_000
 """Vectors between two flushes of the graph: rarer than by default, as an ingest is one long write.
 
 A collection keeps it from its making.
 """
+_FEW = 1_000
+"""Vectors up to which comparing each is quicker than a walk through the graph past all others."""
 
 
 class VectorIndex:
@@ -67,25 +66,13 @@ class VectorIndex:
         else:
             self._client.close()  # type: ignore[attr-defined]
 
-    def add(self, entries: Sequence[IndexEntry], vectors: Vectors) -> None:
-        """Store one vector per entry, replacing those of the same id."""
-        for first in range(0, len(entries), self._batch):
-            part = entries[first : first + self._batch]
+    def add(self, ids: Sequence[int], vectors: Vectors) -> None:
+        """Store one vector per passage, replacing those of the same id."""
+        for first in range(0, len(ids), self._batch):
+            part = ids[first : first + self._batch]
             with self._files, self._asking():
                 self._collection.upsert(
-                    ids=[str(entry.id) for entry in part],
-                    embeddings=vectors[first : first + self._batch],
-                    metadatas=[{"day": entry.day, "source": entry.source} for entry in part],
-                )
-
-    def refile(self, entries: Sequence[IndexEntry]) -> None:
-        """Give the passages that are held another day or outlet; their vectors stay."""
-        for first in range(0, len(entries), self._batch):
-            part = entries[first : first + self._batch]
-            with self._files, self._asking():
-                self._collection.update(
-                    ids=[str(entry.id) for entry in part],
-                    metadatas=[{"day": entry.day, "source": entry.source} for entry in part],
+                    ids=[str(i) for i in part], embeddings=vectors[first : first + self._batch]
                 )
 
     def delete(self, ids: Sequence[int]) -> None:
@@ -97,34 +84,26 @@ class VectorIndex:
         with self._asking():
             return self._collection.count()
 
-    def held(self, first: int, last: int) -> dict[int, tuple[int, str]]:
-        """Day and outlet of the passages `first` to `last` that have a sound vector.
+    def held(self, first: int, last: int) -> set[int]:
+        """Those of the passages `first` to `last` that have a sound vector.
 
         Raises `ArchiveError` when the index cannot be read.
         """
-        result = self._get(range(first, last + 1), ["metadatas", "embeddings"])
-        sound = np.isfinite(result["embeddings"]).all(axis=1) & result["embeddings"].any(axis=1)
-        metadata = [values or {} for values in result["metadatas"]]
-        return {
-            int(i): (int(values.get("day", _UNFILED)), str(values.get("source", "")))
-            for i, values, is_sound in zip(result["ids"], metadata, sound, strict=True)
-            if is_sound
-        }
+        ids, vectors = self.vectors(range(first, last + 1))
+        sound = np.isfinite(vectors).all(axis=1) & vectors.any(axis=1)
+        return {ids[row] for row in np.flatnonzero(sound)}
 
     def vectors(self, ids: Sequence[int]) -> tuple[list[int], Vectors]:
         """Those of the passages that are held, and their vectors, one row each."""
-        result = self._get(ids, ["embeddings"])
-        return [int(i) for i in result["ids"]], np.asarray(result["embeddings"], np.float32)
-
-    def _get(self, ids: Sequence[int], include: list[str]) -> Any:
         try:
             with self._loading(), self._asking():
-                result: Any = self._collection.get(ids=[str(i) for i in ids], include=include)  # type: ignore[arg-type]
+                names = [str(i) for i in ids]
+                result: Any = self._collection.get(ids=names, include=["embeddings"])
         except (self._failure, ValueError, OSError) as error:
             raise ArchiveError(f"the vectors cannot be read: {error}") from error
         if not result["ids"]:
-            result["embeddings"] = np.zeros((0, 1), np.float32)
-        return result
+            return [], np.zeros((0, 1), np.float32)
+        return [int(i) for i in result["ids"]], np.asarray(result["embeddings"], np.float32)
 
     def _loading(self) -> AbstractContextManager[object]:
         """The lock, until something has been found: the graph is in memory from then on."""
@@ -148,19 +127,21 @@ class VectorIndex:
                 self._collection.delete(ids=list(names[first : first + self._batch]))
 
     def search(
-        self, vector: Vector, limit: int, filters: Filters | None = None
+        self, vector: Vector, limit: int, among: Sequence[int] | None = None
     ) -> list[tuple[int, float]]:
-        """The `limit` nearest passages as (id, cosine similarity), best first.
+        """The `limit` nearest passages, of all or `among` these, as (id, cosine), best first.
 
-        Without filters, those of superseded revisions are among them. Raises `ArchiveError`, also
-        for a vector of another length than those held.
+        Of all, those of superseded revisions are among them. Raises `ArchiveError`, also for a
+        vector of another length than those held.
         """
+        if among is not None and len(among) <= _FEW:
+            return self._compared(vector, limit, among)
         try:
             with self._loading(), self._asking():
                 result = self._collection.query(
                     query_embeddings=vector[np.newaxis],
                     n_results=limit,
-                    where=_where(filters) if filters else None,
+                    ids=[str(i) for i in among] if among is not None else None,
                     include=["distances"],
                 )
             self._loaded = self._loaded or bool(result["ids"][0])
@@ -168,6 +149,23 @@ class VectorIndex:
             raise ArchiveError(f"the vectors cannot be searched: {error}") from error
         distances = (result["distances"] or [[]])[0]
         return [(int(i), 1.0 - d) for i, d in zip(result["ids"][0], distances, strict=True)]
+
+    def _compared(
+        self, vector: Vector, limit: int, among: Sequence[int]
+    ) -> list[tuple[int, float]]:
+        """The same by comparing each."""
+        ids, vectors = self.vectors(among)
+        if not ids:
+            return []
+        if vectors.shape[1] != len(vector):
+            raise ArchiveError(
+                f"the vectors cannot be searched: they have {vectors.shape[1]} dimensions,"
+                f" the question's has {len(vector)}"
+            )
+        lengths = np.linalg.norm(vectors, axis=1) * np.linalg.norm(vector)
+        cosines = vectors @ vector / np.maximum(lengths, np.finfo(np.float32).tiny)
+        best = np.argsort(-cosines, kind="stable")[:limit]
+        return [(ids[row], float(cosines[row])) for row in best]
 
 
 def _file_lock(folder: Path) -> AbstractContextManager[object]:
@@ -191,14 +189,3 @@ def _forget_failed_start(folder: Path) -> None:
 
     if str(folder) not in Shared._identifier_to_refcount:
         Shared._identifier_to_system.pop(str(folder), None)
-
-
-def _where(filters: Filters) -> dict[str, Any]:
-    ranges: list[dict[str, Any]] = [
-        {"$and": [{"day": {"$gte": first}}, {"day": {"$lte": last}}]}
-        for first, last in filters.filed
-    ]
-    days = {"$or": ranges} if len(ranges) > 1 else ranges[0]
-    if filters.sources:
-        return {"$and": [days, {"source": {"$in": list(filters.sources)}}]}
-    return days

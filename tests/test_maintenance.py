@@ -96,7 +96,9 @@ def _extra_vector(store: Store) -> None:
 
 
 def _other_day(store: Store) -> None:
-    store.vectors._collection.update(["2"], metadatas=[{"day": 7, "source": "Other"}])
+    store.words.add([IndexEntry(2, "", "filed under another day", 7, "")])
+    store.words.commit()
+    store.words.close()
 
 
 def _lose_words(store: Store) -> None:
@@ -128,7 +130,7 @@ def _sql(command: str):
         (_lose_vector, "vectors: passage 3 of article a0 is missing"),
         (_strange_vector, "vectors: 1 entries are left over"),
         (_extra_vector, "vectors: passage 900 is left over"),
-        (_other_day, "vectors: passage 2 of article a0 has another day or outlet"),
+        (_other_day, "words/passages: passage 2 of article a0 has another day"),
         (_lose_words, "words/passages: passage 2 of article a0 is missing"),
         (_double_words, "words/articles: article 1 of article a0 is there 2 times"),
         (_sql("DELETE FROM passages WHERE id = 2"), "words/passages: passage 2 is left over"),

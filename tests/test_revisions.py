@@ -147,7 +147,6 @@ def test_repair_and_reindex_and_backup_keep_what_was_superseded(
     put(store, [story(FIRST)])
     put(store, [story(SECOND, MARCH)])
     folder = store.folder
-    store.vectors.refile([])
     store.vectors.delete([1])
     store.close()
     assert maintenance.check(folder) == ["vectors: passage 1 of article a1 is missing"]

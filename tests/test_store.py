@@ -261,7 +261,7 @@ def test_what_another_process_writes_is_found(tmp_path: Path, counting: Counting
         write("a2", "Engineers shut the viaduct.")
         assert [p.article.id for p in reader.search("viaduct shut")] == ["a2", "a1"]
         vector = counting.encode(["viaduct shut"])[0]
-        assert len(reader._store.vectors.search(vector, 10, Filters())) == 2
+        assert len(reader._store.vectors.search(vector, 10)) == 2
 
 
 def test_a_locked_archive_says_so(store: Store, counting: CountingEmbedder) -> None:

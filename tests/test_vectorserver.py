@@ -53,7 +53,7 @@ def nearest(folder: Path, text: str) -> set[str]:
     store = Store(folder)
     try:
         vector = HashEmbedder().encode([text])[0]
-        hits = store.vectors.search(vector, 3, Filters())
+        hits = store.vectors.search(vector, 3)
         return {row.article_id for row in store.ledger.passage_rows([i for i, _ in hits]).values()}
     finally:
         store.close()
@@ -175,7 +175,7 @@ def test_vectors_of_another_length_are_one_sentence(tmp_path: Path, server: Chro
     fill(tmp_path / "archive", server.url)
     store = Store(tmp_path / "archive")
     with pytest.raises(ArchiveError, match=rf"server at {server.url} refuses: .*dimension of 64"):
-        store.vectors.search(HashEmbedder().encode(["x"])[0][:8], 3, Filters())
+        store.vectors.search(HashEmbedder().encode(["x"])[0][:8], 3)
     place = store.indexes.place
     store.close()
     assert place is not None
