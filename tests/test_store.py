@@ -204,7 +204,11 @@ def test_two_versions_in_one_run_leave_no_trace_of_the_first(
     ],
 )
 def test_filters(
-    local_store: Store, counting: CountingEmbedder, filters: dict[str, object], expected: set[str]
+    local_store: Store,
+    counting: CountingEmbedder,
+    filters: dict[str, object],
+    expected: set[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     put(
         local_store,
@@ -213,7 +217,15 @@ def test_filters(
         article(2, "The bridge opened.", published=date(2024, 2, 1), source="Other"),
         article(3, "The bridge is old.", published=None, source="Third"),
     )
-    assert found(local_store, counting, "bridge", **filters) == expected
+    looks = []
+    for most, few in ((15_000, 1_000), (0, 1_000), (0, 0)):  # fetched, compared, in the graph
+        monkeypatch.setattr("rag.store._MOST_FETCHED", most)
+        monkeypatch.setattr("rag.vectors._FEW", few)
+        assert found(local_store, counting, "bridge", **filters) == expected
+        vector = counting.embedder.encode(["a bridge"])[0]
+        hits = local_store.search("unheard of", vector, 10, Filters(**filters))
+        looks.append({(hit.row.id, round(hit.dense, 3)) for hit in hits})
+    assert looks[0] == looks[1] == looks[2]
     assert local_store.period(Filters(**filters))[0] == len(expected)
 
 
