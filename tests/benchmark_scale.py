@@ -35,6 +35,7 @@ from rich.table import Table
 from scalemaking import DAYS, FIRST_DAY, OUTLETS, Pool
 
 from rag import Archive, Settings
+from rag.census import Census
 from rag.ingest import ingest
 from rag.reports import IngestReport
 from rag.retrieve import CANDIDATES, Scope
@@ -224,7 +225,7 @@ def search(folder: Path, questions_file: Path, count: int) -> None:
     for name, filters in _FILTERS.items():
         run = partial(look, filters=filters)
         _rows(table, f"indexes, {name}", *_times(stores, questions, run))
-    census, used = _times(stores, questions[:5], lambda store, _: store.ledger.days())
+    census, used = _times(stores, questions[:5], lambda store, _: Census.take(store.ledger))
     _rows(table, "census of days and outlets", census, used)
     _rows(table, "a search after another wrote", *_times(stores, questions[:5], reopened))
     for store in stores.values():
