@@ -7,8 +7,7 @@ so that a fitted model is its six layers and its heads in half precision: 21 MB.
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -55,22 +54,6 @@ def compute_dtype() -> torch.dtype:
 
     native_bfloat16 = torch.cpu.get_capabilities().get("avx512_bf16", False)
     return torch.bfloat16 if native_bfloat16 and not torch.cuda.is_available() else torch.float32
-
-
-@contextmanager
-def threads(count: int) -> Iterator[None]:
-    """Compute with so many threads in this one; others go on with theirs.
-
-    Two that compute with as many threads as there are cores wait for each other.
-    """
-    import torch
-
-    before = torch.get_num_threads()  # unless it was asked for once, setting it has no effect here
-    torch.set_num_threads(max(count, 1))
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def save_layers(model: BertModel, heads: Mapping[str, Tensor], file: Path) -> None:

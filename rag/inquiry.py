@@ -12,7 +12,7 @@ from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 
-from rag import abstain, encoder, short, verify
+from rag import abstain, short, verify
 from rag import answer as writing
 from rag.abstain import Calibration
 from rag.conflicts import disputes
@@ -25,7 +25,7 @@ from rag.retrieve import Found, Scope, Window, condense, search
 from rag.settings import Settings
 from rag.store import Store
 from rag.times import hull, meant, remarks
-from rag.turnstile import Turnstile, usable_cores
+from rag.turnstile import Turnstile
 from rag.types import (
     Answer,
     Check,
@@ -112,8 +112,7 @@ def inquire(
     scope = replace(scope, near=hull(times))
     with tools.looking.place() as place:
         place.stand()
-        with encoder.threads(usable_cores() // max(tools.looking.inside(), 1)):
-            looked = [run.look(asked, alone, scope) for asked, alone in parts(query)]
+        looked = [run.look(asked, alone, scope) for asked, alone in parts(query)]
     passages = _interleaved([part.found for part in looked])
     yield Evidence(query, passages, tuple(dict.fromkeys(q for part in looked for q in part.quotes)))
     with tools.wording.place() as place:

@@ -47,10 +47,6 @@ class Turnstile:
             self._moved.wait_for(lambda: self._before(place) != last, seconds)
             return self._before(place)
 
-    def inside(self) -> int:
-        """How many are through; 0 where it is always open, as nobody is counted there."""
-        return min(len(self._line), self._at_once or 0)
-
     def leave(self, place: Place) -> None:
         """Give the place up, whether or not its turn has come."""
         with self._moved:
