@@ -22,6 +22,7 @@ check: $(VENV)/installed-test
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+	@DENO_DIR=$(VENV)/deno DENO_NO_UPDATE_CHECK=1 $(BIN)/deno check --config tests/deno.json ui/static/*.js
 
 $(VENV)/bin/python:
 	@echo "== Making the virtual environment in $(VENV)/"

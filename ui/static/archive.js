@@ -3,8 +3,11 @@
 
 const named = () => new URL(location.href).searchParams.get("article") ?? "";
 
+/** What an event happened to: the page, where it happened to no element. @param {Event} event */
+const at = ({ target }) => (target instanceof Element ? target : document.body);
+
 element.addEventListener("click", (event) => {
-  const pressed = event.target.closest("[data-event]");
+  const pressed = at(event).closest("[data-event]");
   if (!pressed || event.ctrlKey || event.metaKey || event.shiftKey) return; // a link in a new tab
   event.preventDefault();
   if (pressed.dataset.event === "more") trigger("more");
@@ -17,8 +20,9 @@ element.addEventListener("click", (event) => {
 // gr.DateTime names neither its field nor its button for a screen reader.
 function nameDays() {
   for (const box of document.querySelectorAll("#nr-archive .timebox:not([data-named])")) {
-    const label = box.parentElement.querySelector("[data-testid=block-info]").textContent.trim();
-    box.querySelector("input").setAttribute("aria-label", `${label}, as year-month-day`);
+    const label = box.parentElement?.querySelector("[data-testid=block-info]")?.textContent.trim();
+    if (!label) continue;
+    box.querySelector("input")?.setAttribute("aria-label", `${label}, as year-month-day`);
     box.querySelector("button")?.setAttribute("aria-label", `${label}: choose a day`);
     box.dataset.named = "";
   }
@@ -26,7 +30,7 @@ function nameDays() {
 
 if (element.id === "nr-stored" || element.closest("#nr-stored")) {
   nameDays();
-  new MutationObserver(nameDays).observe(document.querySelector("#nr-archive"), {
+  new MutationObserver(nameDays).observe(document.querySelector("#nr-archive") ?? document.body, {
     childList: true,
     subtree: true,
   });
@@ -43,8 +47,8 @@ if (element.id === "nr-stored" || element.closest("#nr-stored")) {
       history.pushState(null, "", address);
     }
     if (article) {
-      article.querySelector("h2").focus({ preventScroll: true });
-      document.querySelector("#nr-controls").scrollIntoView({ block: "nearest" });
+      article.querySelector("h2")?.focus({ preventScroll: true });
+      document.querySelector("#nr-controls")?.scrollIntoView({ block: "nearest" });
     } else if (window.newsragPressed?.isConnected) window.newsragPressed.focus();
   });
 }

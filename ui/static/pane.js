@@ -7,16 +7,21 @@ const NEXT = new Set(["j", "ArrowRight"]);
 const PREVIOUS = new Set(["k", "ArrowLeft"]);
 const BACK = new Set(["Escape", "Backspace"]);
 
-let pressed = null; // what the article in view was opened from, in this pane or beside it
+/** @type {HTMLElement | null} what the article in view was opened from, here or beside the pane */
+let pressed = null;
 let returning = false;
 
+/** What an event happened to: the page, where it happened to no element. @param {Event} event */
+const at = ({ target }) => (target instanceof Element ? target : document.body);
+
+/** @param {HTMLElement} button */
 const place = ({ dataset }) =>
   JSON.stringify([dataset.article, dataset.revision, dataset.start, dataset.end]);
 
 element.addEventListener("click", (event) => {
-  const button = event.target.closest("button[data-event]");
+  const button = at(event).closest("button[data-event]");
   if (!button) return;
-  const { event: kind, ...data } = button.dataset;
+  const { event: kind = "", ...data } = button.dataset;
   returning = kind === "back";
   trigger(kind, data);
 });
@@ -24,7 +29,7 @@ element.addEventListener("click", (event) => {
 document.addEventListener(
   "click",
   (event) => {
-    const button = event.target.closest(OPENS);
+    const button = at(event).closest(OPENS);
     if (button && !button.closest(".nr-bar")) pressed = button;
   },
   true,
@@ -32,13 +37,14 @@ document.addEventListener(
 
 element.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey) return;
-  if (event.target.closest("input, textarea, select, [contenteditable]")) return;
+  if (at(event).closest("input, textarea, select, [contenteditable]")) return;
   if (element.querySelector(".nr-article") ? steer(event.key) : walk(event.key)) {
     event.preventDefault();
   }
 });
 
 // In an article: to the next or previous citation, or back. The arrows up and down scroll.
+/** @param {string} key */
 function steer(key) {
   const way = NEXT.has(key) ? "next" : PREVIOUS.has(key) ? "previous" : BACK.has(key) ? "back" : "";
   if (way) element.querySelector(`.nr-bar .nr-${way}`)?.click();
@@ -46,12 +52,14 @@ function steer(key) {
 }
 
 // Among the cards: to the next or previous one.
+/** @param {string} key */
 function walk(key) {
   const step =
     NEXT.has(key) || key === "ArrowDown" ? 1 : PREVIOUS.has(key) || key === "ArrowUp" ? -1 : 0;
   const titles = [...element.querySelectorAll(".nr-title")];
-  const at = titles.findIndex((title) => title.closest(".nr-card").contains(document.activeElement));
-  titles[Math.min(Math.max(at + step, 0), titles.length - 1)]?.focus();
+  const focused = document.activeElement;
+  const here = titles.findIndex((title) => title.closest(".nr-card")?.contains(focused));
+  titles[Math.min(Math.max(here + step, 0), titles.length - 1)]?.focus();
   return step !== 0;
 }
 
@@ -71,12 +79,14 @@ watch("value", () => {
 
 // The button that was pressed, or what opens the same place now that it is gone or covered.
 function findOrigin() {
-  const usable = (button) => button?.isConnected && !button.closest("[inert]");
-  if (usable(pressed)) return pressed;
+  /** @param {HTMLElement} button */
+  const usable = (button) => button.isConnected && !button.closest("[inert]");
+  const from = pressed;
+  if (from && usable(from)) return from;
   const same = [...document.querySelectorAll(OPENS)].filter(
-    (button) => pressed && usable(button) && place(button) === place(pressed),
+    (button) => from && usable(button) && place(button) === place(from),
   );
-  const twin = same.find((button) => button.className === pressed.className);
+  const twin = same.find((button) => button.className === from?.className);
   return twin ?? same[0] ?? document.querySelector(".nr-sources .nr-title");
 }
 
@@ -85,17 +95,18 @@ document.addEventListener("keydown", (event) => {
   if (event.key === "Escape") dismiss(".nr-sentence:is(:hover, :focus-within)");
 });
 document.addEventListener("click", (event) => {
-  if (event.target.closest(".nr-cite")) dismiss(".nr-sentence:hover");
+  if (at(event).closest(".nr-cite")) dismiss(".nr-sentence:hover");
 });
 for (const arrival of ["pointerover", "focusin"]) {
-  document.addEventListener(arrival, ({ target }) => {
+  document.addEventListener(arrival, (event) => {
     for (const sentence of document.querySelectorAll(".nr-dismissed")) {
-      const inside = sentence.contains(target) || sentence.matches(":hover");
+      const inside = sentence.contains(at(event)) || sentence.matches(":hover");
       if (!inside) sentence.classList.remove("nr-dismissed");
     }
   });
 }
 
+/** @param {string} sentences */
 function dismiss(sentences) {
   for (const sentence of document.querySelectorAll(sentences)) {
     sentence.classList.add("nr-dismissed");

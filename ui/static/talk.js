@@ -5,39 +5,47 @@
 // "cancel" (an edit) "export" "select" "rename" "erase" (a conversation)
 
 const wide = () => matchMedia("(min-width: 900px)").matches;
+/** @param {boolean} on */
 const covered = (on) => {
   document.body.classList.toggle("nr-pane-open", on);
-  document.querySelector("#nr-left").inert = on && !wide();
+  const left = document.querySelector("#nr-left");
+  if (left) left.inert = on && !wide();
 };
-const drawer = () => document.querySelector("#nr-sidebar");
+/** @param {boolean} open */
 const put = (open) => {
-  if (drawer() && drawer().classList.contains("open") !== open) {
-    drawer().querySelector(".toggle-button").click();
+  const drawer = document.querySelector("#nr-sidebar");
+  if (drawer && drawer.classList.contains("open") !== open) {
+    drawer.querySelector(".toggle-button")?.click();
   }
 };
+/** What an event happened to: the page, where it happened to no element. @param {Event} event */
+const at = ({ target }) => (target instanceof Element ? target : document.body);
 
 element.addEventListener("click", (event) => {
-  const button = event.target.closest("button");
+  const button = at(event).closest("button");
   if (!button) return;
   const turn = button.closest(".nr-turn");
-  if (button.matches(".nr-thumb, .nr-save-note")) rate(button, turn);
+  if (turn && button.matches(".nr-thumb, .nr-save-note")) rate(button, turn);
   else if (button.matches(".nr-close")) uncover();
   else if (button.dataset.dialog) ask(button);
   else if (button.dataset.event) send(button, turn);
-  if (button.closest(".nr-menu")) button.closest(".nr-menu").open = false;
+  /** @type {HTMLDetailsElement | null} */
+  const menu = button.closest(".nr-menu");
+  if (menu) menu.open = false;
 });
 
+/** @param {HTMLElement} button @param {HTMLElement | null} turn */
 function send(button, turn) {
-  const { event: kind, ...data } = button.dataset;
+  const { event: kind = "", ...data } = button.dataset;
   if (turn) data.exchange = turn.dataset.exchange;
   if (kind === "open" || kind === "show_sources") {
     window.newsrag.pressed = button;
-    window.newsrag.focus(data.exchange);
+    window.newsrag.focus(data.exchange ?? "");
     covered(true);
   }
   if (kind === "select" && !wide()) put(false);
   if (kind === "alter" || kind === "reword") {
-    document.querySelector("#nr-question textarea").focus();
+    document.querySelector("#nr-question textarea")?.focus();
   }
   trigger(kind, { ...data, reword: kind === "reword" });
 }
@@ -48,6 +56,7 @@ function uncover() {
 }
 
 // A thumb that is pressed again is taken back; the note goes along, as both are kept as one.
+/** @param {HTMLElement} button @param {HTMLElement} turn */
 function rate(button, turn) {
   const thumbs = [...turn.querySelectorAll(".nr-thumb")];
   if (button.matches(".nr-thumb")) {
@@ -56,20 +65,27 @@ function rate(button, turn) {
       thumb.setAttribute("aria-pressed", String(thumb === button && pressed));
     }
   }
-  const note = turn.querySelector(".nr-noting textarea").value.trim();
-  turn.querySelector(".nr-noting summary").textContent = note ? "Note ✓" : "Note";
+  const noting = turn.querySelector(".nr-noting");
+  const note = noting?.querySelector("textarea")?.value.trim() ?? "";
+  const told = noting?.querySelector("summary");
+  if (told) told.textContent = note ? "Note ✓" : "Note";
   const chosen = thumbs.find((thumb) => thumb.getAttribute("aria-pressed") === "true");
   const thumb = chosen ? chosen.dataset.thumb : "";
   trigger("rate", { exchange: turn.dataset.exchange, thumb, note });
 }
 
 // The dialogs to rename and to delete a conversation: a button opens one, its form sends the event.
+/** @param {HTMLElement} button */
 function ask(button) {
-  const { dialog: kind, conversation, title } = button.dataset;
+  const { dialog: kind, conversation = "", title = "" } = button.dataset;
+  /** @type {HTMLDialogElement | null} */
   const dialog = document.querySelector(`#nr-${kind}`);
+  if (!dialog) return;
   dialog.dataset.conversation = conversation;
-  if (kind === "rename") dialog.querySelector("input").value = title;
-  else dialog.querySelector(".nr-erased").textContent = title;
+  const field = dialog.querySelector("input");
+  if (field) field.value = title;
+  const erased = dialog.querySelector(".nr-erased");
+  if (erased) erased.textContent = title;
   dialog.returnValue = "";
   dialog.showModal();
 }
@@ -78,7 +94,7 @@ for (const dialog of element.querySelectorAll("dialog")) {
   dialog.addEventListener("close", () => {
     const data = { conversation: dialog.dataset.conversation };
     if (dialog.returnValue === "rename") {
-      trigger("rename", { ...data, title: dialog.querySelector("input").value });
+      trigger("rename", { ...data, title: dialog.querySelector("input")?.value });
     } else if (dialog.returnValue === "erase") trigger("erase", data);
   });
 }
@@ -90,7 +106,7 @@ watch("value", () => {
   if (!element.closest("#nr-latest") || !turn) return;
   window.newsrag.mark();
   if (turn.dataset.exchange === shown) return;
-  shown = turn.dataset.exchange;
+  shown = turn.dataset.exchange ?? "";
   window.newsrag.focus(shown);
   requestAnimationFrame(() => turn.scrollIntoView({ block: "start" }));
 });
@@ -102,17 +118,20 @@ window.newsrag ??= (() => {
   document.addEventListener("keydown", (event) => {
     if (event.key !== "Escape" || event.defaultPrevented) return;
     if (document.querySelector("dialog[open]")) return;
+    /** @type {HTMLDetailsElement | null} */
     const menu = document.querySelector(".nr-menu[open]");
     if (menu) {
       menu.open = false;
-      menu.querySelector("summary").focus();
-    } else if (document.querySelector(".nr-running") && !event.target.closest("#nr-right")) {
-      document.querySelector("#nr-stop").click();
+      menu.querySelector("summary")?.focus();
+    } else if (document.querySelector(".nr-running") && !at(event).closest("#nr-right")) {
+      document.querySelector("#nr-stop")?.click();
     }
   });
   document.addEventListener("click", (event) => {
-    for (const menu of document.querySelectorAll(".nr-menu[open]")) {
-      if (!menu.contains(event.target)) menu.open = false;
+    /** @type {NodeListOf<HTMLDetailsElement>} */
+    const menus = document.querySelectorAll(".nr-menu[open]");
+    for (const menu of menus) {
+      if (!menu.contains(at(event))) menu.open = false;
     }
   });
   matchMedia("(min-width: 900px)").addEventListener("change", () => covered(false));
@@ -146,8 +165,9 @@ window.newsrag ??= (() => {
     // What the server made to take along: a file with a name, or something for the clipboard.
     async take(given) {
       if (!given) return;
-      const { kind, words, plain, file } = JSON.parse(given);
-      const type = { html: "text/html", markdown: "text/markdown" }[kind] ?? "text/plain";
+      /** @type {Handover} */
+      const { kind, words, plain = "", file } = JSON.parse(given);
+      const type = { text: "text/plain", markdown: "text/markdown", html: "text/html" }[kind];
       if (file) {
         const link = document.createElement("a");
         link.href = URL.createObjectURL(new Blob([words], { type: `${type};charset=utf-8` }));
@@ -163,9 +183,11 @@ window.newsrag ??= (() => {
 })();
 
 // A copy event of our own: unlike navigator.clipboard it needs neither TLS nor a permission.
+/** @param {Record<string, string>} flavours by media type */
 function copy(flavours) {
+  /** @param {ClipboardEvent} event */
   const fill = (event) => {
-    for (const [type, words] of Object.entries(flavours)) event.clipboardData.setData(type, words);
+    for (const [type, words] of Object.entries(flavours)) event.clipboardData?.setData(type, words);
     event.preventDefault();
     event.stopImmediatePropagation();
   };
@@ -174,6 +196,7 @@ function copy(flavours) {
   document.removeEventListener("copy", fill, { capture: true });
 }
 
+/** @param {string} words */
 function say(words) {
   const told = document.createElement("p");
   told.className = "nr-said";
@@ -188,6 +211,7 @@ if (element.closest("#nr-talk")) {
   const label = () => {
     for (const field of document.querySelectorAll("#nr-narrow .timebox")) {
       const name = field.previousElementSibling?.textContent.trim();
+      if (!name) continue;
       field.querySelector("input")?.setAttribute("aria-label", `${name}, as year-month-day`);
       field.querySelector("button")?.setAttribute("aria-label", `${name}: choose a day`);
     }
