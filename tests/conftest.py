@@ -8,9 +8,13 @@ from datetime import date
 from pathlib import Path
 
 import pytest
+from crash import HashEmbedder, put
 from postgres import MISSING, PASSWORD, PostgresServer, programs
+from small_archive import LONG
+from talks import find
 
-from rag import Archive, Article, LLMError
+from rag import Archive, Article, Conversations, LLMError
+from rag.conversationfile import ConversationFile
 from rag.models import Message, Reply, SentenceTransformerEmbedder
 from rag.settings import EMBEDDED_EMBEDDING_MODEL, Settings
 from rag.store import Store
@@ -84,6 +88,30 @@ def corpus_archive(
         report = archive.ingest(ROOT / "corpus")
         assert not report.failures
         yield archive
+
+
+@pytest.fixture
+def small_folder(tmp_path: Path) -> Path:
+    """The folder of a small archive: five articles, of which one was revised."""
+    folder = tmp_path / "archive"
+    store = Store(folder, HashEmbedder.name, 300)
+    put(store, [article(n, f"Word{n} opens. {LONG}", published=None) for n in range(5)])
+    put(store, [article(4, f"Fresh4 opens. {LONG}")])
+    store.close()
+    return folder
+
+
+@pytest.fixture
+def conversation_file(tmp_path: Path) -> Iterator[ConversationFile]:
+    found = ConversationFile(tmp_path / "conversations.sqlite")
+    yield found
+    found.close()
+
+
+@pytest.fixture
+def mine(conversation_file: ConversationFile) -> Conversations:
+    """The conversations of the user ada, of whom nothing is saved yet."""
+    return Conversations(conversation_file, "ada", find)
 
 
 def make_archive(

@@ -6,7 +6,7 @@ import gzip
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler
 
-from test_feeds import SITEMAP, html, item, rss
+from feedmaking import SITEMAP, html, item, rss
 from webserver import Site
 
 Handler = BaseHTTPRequestHandler

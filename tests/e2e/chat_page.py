@@ -1,26 +1,19 @@
-"""What the browser tests of the chat share: articles, a stand-in model, a server, and gestures."""
+"""What the browser tests of the chat share: gestures, and what they look for."""
 
 from __future__ import annotations
 
-import json
 import os
-import re
 import shutil
-import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from datetime import date
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
 
 import pytest
-
-from rag import Archive, Article, Citation
-from ui import server
+from conftest import ROOT
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 Browser, Page, expect = playwright.Browser, playwright.Page, playwright.expect
@@ -35,8 +28,6 @@ FLAGS = [
     "--disable-sync",
     "--disable-gpu",
 ]
-ROOT = Path(__file__).parents[2]
-CORPUS = ROOT / "corpus"
 PICTURES = Path(os.environ.get("NEWSRAG_SCREENSHOTS") or ROOT / "build" / "screenshots")
 MS = 60_000
 """How long anything may take, on a machine that is busy with other things."""
@@ -47,87 +38,6 @@ View = tuple[int, int, str]
 BOTH = pytest.mark.parametrize(
     "view", [(1440, 900, "light"), (390, 844, "dark")], ids=["wide", "phone"]
 )
-
-LAMP = "Engineer Odile Brandt replaced the lamp of the Tamarisk lighthouse in March."
-LIGHTHOUSE = Article(
-    id="lighthouse",
-    title="Tamarisk lighthouse 🗼 has a new lamp",
-    text="\n\n".join([f"Paragraph {n} is about the weather." for n in range(60)] + [LAMP, "End."]),
-    source="Callow Herald",
-    url="https://callow.example/lamp",
-    published=date(2024, 3, 9),
-)
-LAMP_CITATION = Citation(
-    LIGHTHOUSE, LIGHTHOUSE.text.index(LAMP), LIGHTHOUSE.text.index(LAMP) + len(LAMP)
-)
-LOOT = 'The Quillfeather heist loot was 40 crowns of "gold" & <b>silver</b>.'
-HOSTILE = Article(
-    id='"><script>alert(1)</script>',
-    title='<script>alert(2)</script><img src=x onerror="alert(3)"> Quillfeather heist',
-    text=(
-        "**Bob** planned it, [a link](https://evil.example/x) says. "
-        "![i](https://evil.example/p.png) `${alert(4)}` {{alert}} $x^2$\n\n"
-        f'{LOOT}\n\n<img src="https://evil.example/q.png" onerror="alert(5)"> '
-        '<script src="https://evil.example/s.js"></script>'
-    ),
-    source="<iframe src=https://evil.example></iframe>",
-    url="javascript:alert(6)",
-    published=date(2024, 1, 1),
-)
-LAMP_QUESTION = "Who replaced the lamp of the Tamarisk lighthouse?"
-
-
-class Model:
-    """An OpenAI-compatible endpoint that repeats the first evidence, once `release` is set."""
-
-    def __init__(self) -> None:
-        self.release = threading.Event()
-        self.prompts: list[str] = []
-        model = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-                model.prompts.append(body["messages"][-1]["content"])
-                self.send_response(200)
-                self.send_header("Content-Type", "text/event-stream")
-                self.end_headers()
-                model.release.wait(60)
-                with suppress(OSError):  # the chat may have been stopped
-                    self.wfile.write(_reply(model.prompts[-1]))
-
-            def log_message(self, *args: object) -> None:
-                pass
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._server.server_port}/v1"
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
-
-    def close(self) -> None:
-        self.release.set()
-        self._server.shutdown()
-        self._server.server_close()
-
-
-def _reply(prompt: str) -> bytes:
-    first = re.search(r"\[1\] (?:\(.*\) )?(.*)", prompt)  # without its title, which may have ")"
-    words = f"{first[1] if first else 'Nothing.'} [1]"
-    chunk = {"id": "1", "object": "chat.completion.chunk", "created": 0, "model": "fake"}
-    deltas = [{"role": "assistant", "content": words}, {}]
-    lines = [
-        json.dumps({**chunk, "choices": [{"index": 0, "delta": d, "finish_reason": end}]})
-        for d, end in zip(deltas, (None, "stop"), strict=True)
-    ]
-    return "".join(f"data: {line}\n\n" for line in [*lines, "[DONE]"]).encode()
-
-
-@contextmanager
-def served(archive: Archive, wording: bool = True) -> Iterator[str]:
-    page = server.start(archive, port=0, wording=wording)
-    try:
-        yield page.url
-    finally:
-        page.close()
 
 
 @contextmanager
@@ -234,11 +144,9 @@ def to_sources(page: Page) -> None:
         page.locator("#nr-latest .nr-to-sources").first.click()
 
 
-def forget(archive: Archive) -> None:
-    """Delete what is saved, for the next test."""
-    kept = archive.conversations()
-    for one in kept.list():
-        kept.delete(one.id)
+def search(page: Page, words: str) -> None:
+    page.get_by_role("textbox", name="Search titles").fill(words)
+    page.get_by_role("textbox", name="Search titles").press("Enter")
 
 
 def check_highlight(page: Page, quote: str) -> None:

@@ -11,35 +11,13 @@ from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from chat_page import (
-    CORPUS,
-    LAMP,
-    LAMP_CITATION,
-    LAMP_QUESTION,
-    LIGHTHOUSE,
-    MS,
-    Browser,
-    Open,
-    Page,
-    ask,
-    check_highlight,
-    done,
-    expect,
-    launched,
-    photograph,
-    served,
-    visiting,
-)
 
-from rag import Answer, Archive, Evidence, Sentence, Settings, Short, Trace, Waiting
+from rag import Answer, Archive, Evidence, Sentence, Short, Trace, Waiting
 from ui import server
 from ui.auth import write_user
 
-# Gradio's queue counts its events with options that pandas is about to drop.
-pytestmark = [
-    pytest.mark.filterwarnings("ignore:'future.no_silent_downcasting' is deprecated"),
-    pytest.mark.filterwarnings("ignore:The copy keyword is deprecated"),
-]
+from .chat_page import MS, Open, Page, ask, check_highlight, done, expect, photograph
+from .serving import LAMP, LAMP_CITATION, LAMP_QUESTION
 
 GRAVE = {"serious", "critical"}
 VIEWS = pytest.mark.parametrize(
@@ -64,31 +42,6 @@ ANSWER = Answer(
 """An answer with everything that one can have."""
 
 
-@pytest.fixture(scope="module")
-def archive(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Archive]:
-    with Archive.open(tmp_path_factory.mktemp("eyes") / "archive", Settings()) as archive:
-        assert not archive.ingest(CORPUS, LIGHTHOUSE).failures
-        yield archive
-
-
-@pytest.fixture(scope="module")
-def address(archive: Archive) -> Iterator[str]:
-    with served(archive, wording=False) as url:
-        yield url
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with launched() as browser:
-        yield browser
-
-
-@pytest.fixture
-def visit(browser: Browser) -> Iterator[Open]:
-    with visiting(browser) as go:
-        yield go
-
-
 def look(page: Page, name: str) -> None:
     """Photograph the page, and have axe-core find nothing grave."""
     page.wait_for_timeout(300)  # what fades in is there
@@ -107,14 +60,14 @@ def _told(violation: dict[str, object]) -> str:
 
 
 @VIEWS
-def test_the_empty_page(visit: Open, address: str, view: tuple[int, int, str]) -> None:
-    look(visit(address, *view), "empty")
+def test_the_empty_page(visit: Open, quoting: str, view: tuple[int, int, str]) -> None:
+    look(visit(quoting, *view), "empty")
 
 
 @VIEWS
 def test_an_answer_and_an_open_article(
     visit: Open,
-    address: str,
+    quoting: str,
     archive: Archive,
     monkeypatch: pytest.MonkeyPatch,
     view: tuple[int, int, str],
@@ -126,7 +79,7 @@ def test_an_answer_and_an_open_article(
         finish.wait(MS / 1000)
         yield ANSWER
 
-    page = visit(address, *view)
+    page = visit(quoting, *view)
     monkeypatch.setattr(archive, "stream", stream)
     ask(page, LAMP_QUESTION)
     expect(page.locator(".nr-quotes")).to_be_visible()
@@ -145,8 +98,8 @@ def test_an_answer_and_an_open_article(
 
 
 @VIEWS
-def test_a_refusal(visit: Open, address: str, view: tuple[int, int, str]) -> None:
-    page = visit(address, *view)
+def test_a_refusal(visit: Open, quoting: str, view: tuple[int, int, str]) -> None:
+    page = visit(quoting, *view)
     ask(page, "Who won the chess boxing final in Lisbon?")
     done(page)
     look(page, "refusal")
@@ -157,9 +110,9 @@ def test_a_refusal(visit: Open, address: str, view: tuple[int, int, str]) -> Non
 
 @VIEWS
 def test_the_menus_the_filters_and_the_saved_conversations(
-    visit: Open, address: str, view: tuple[int, int, str]
+    visit: Open, quoting: str, view: tuple[int, int, str]
 ) -> None:
-    page = visit(address, *view)
+    page = visit(quoting, *view)
     ask(page, LAMP_QUESTION)
     done(page)
     page.locator(".nr-turn summary", has_text="Copy").click()
@@ -185,9 +138,9 @@ def test_the_menus_the_filters_and_the_saved_conversations(
 
 @VIEWS
 def test_the_archive_and_an_article_of_it(
-    visit: Open, address: str, view: tuple[int, int, str]
+    visit: Open, quoting: str, view: tuple[int, int, str]
 ) -> None:
-    page = visit(f"{address}archive", *view, shows="#nr-by-outlet svg")
+    page = visit(f"{quoting}archive", *view, shows="#nr-by-outlet svg")
     look(page, "archive")
     for tab in ("Paste", "Web address"):
         page.get_by_role("tab", name=tab).click()

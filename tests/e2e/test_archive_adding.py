@@ -15,72 +15,22 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from chat_page import (
-    BOTH,
-    CORPUS,
-    HOSTILE,
-    MS,
-    Browser,
-    Open,
-    Page,
-    View,
-    expect,
-    launched,
-    photograph,
-    served,
-    visiting,
-)
 
-from rag import Archive, IngestReport, Settings
+from rag import Archive, IngestReport
 
-# Gradio's queue counts its events with an option that pandas is about to drop.
-pytestmark = [
-    pytest.mark.filterwarnings("ignore:'future.no_silent_downcasting' is deprecated"),
-    pytest.mark.filterwarnings("ignore:SSR mode is not supported with multi-page apps"),
-]
+from .chat_page import BOTH, MS, Open, Page, View, expect, photograph, search
 
 STORY = "<html><head><title>Kiln reopens</title></head><body><article>{}</article></body></html>"
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("page") / "archive"
-
-
-@pytest.fixture(scope="module")
-def archive(folder: Path) -> Iterator[Archive]:
-    with Archive.open(folder, Settings(allow_private_urls=True)) as archive:
-        assert not archive.ingest(CORPUS, HOSTILE).failures
-        yield archive
-
-
-@pytest.fixture(scope="module")
-def address(archive: Archive) -> Iterator[str]:
-    with served(archive, wording=False) as url:
-        yield f"{url}archive"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with launched() as browser:
-        yield browser
-
-
 @pytest.fixture
-def visit(browser: Browser, address: str) -> Iterator[Open]:
-    """Open the page in a fresh session; what must never happen is collected and checked."""
-    with visiting(browser) as go:
-        yield lambda query="", *view: go(f"{address}{query}", *view, shows=".nr-archive-head dl")
-
-
-@pytest.fixture
-def dropping(archive: Archive) -> Iterator[None]:
+def dropping(editable: Archive) -> Iterator[None]:
     """What the test adds is gone after it."""
-    before = {article.id for article in archive.articles()}
+    before = {article.id for article in editable.articles()}
     yield
-    for article in archive.articles():
+    for article in editable.articles():
         if article.id not in before:
-            archive.delete(article.id)
+            editable.delete(article.id)
 
 
 @pytest.fixture
@@ -105,11 +55,6 @@ def site() -> Iterator[str]:
     server.server_close()
 
 
-def search(page: Page, words: str) -> None:
-    page.get_by_role("textbox", name="Search titles").fill(words)
-    page.get_by_role("textbox", name="Search titles").press("Enter")
-
-
 def drop(page: Page, *paths: Path) -> None:
     page.locator("#nr-files input[type=file]").set_input_files([str(path) for path in paths])
 
@@ -120,15 +65,15 @@ def ended(page: Page, told: str) -> None:
 
 @BOTH
 def test_files_are_added_and_each_failure_has_a_line(
-    visit: Open, archive: Archive, tmp_path: Path, dropping: None, view: View
+    archive_page: Open, editable: Archive, tmp_path: Path, dropping: None, view: View
 ) -> None:
     good = tmp_path / "<img src=x onerror=alert(1)>.jsonl"
     records = [{"title": f"Gannet {n}", "text": f"Gannet {n} flew."} for n in range(3)]
     good.write_text("\n".join([*map(json.dumps, records), "{broken"]), encoding="utf-8")
     bad = tmp_path / "photo.png"
     bad.write_bytes(b"\x89PNG")
-    page = visit("", *view)
-    before = archive.status().articles
+    page = archive_page("", *view)
+    before = editable.status().articles
     drop(page, good, bad)
     ended(page, "Done: 3 added, 2 failed.")
     lines = page.locator(".nr-failures li").all_text_contents()
@@ -154,10 +99,14 @@ DROP = """(place, files) => {
 
 @BOTH
 def test_dropped_files_are_told_one_by_one_while_they_are_read(
-    visit: Open, archive: Archive, monkeypatch: pytest.MonkeyPatch, dropping: None, view: View
+    archive_page: Open,
+    editable: Archive,
+    monkeypatch: pytest.MonkeyPatch,
+    dropping: None,
+    view: View,
 ) -> None:
     go_on = threading.Semaphore(0)
-    ingest = archive.ingest
+    ingest = editable.ingest
 
     def slow(given: Path, **options: Any) -> IngestReport:
         try:
@@ -165,8 +114,8 @@ def test_dropped_files_are_told_one_by_one_while_they_are_read(
         finally:
             go_on.acquire(timeout=MS / 1000)
 
-    page = visit("", *view)
-    monkeypatch.setattr(archive, "ingest", slow)
+    page = archive_page("", *view)
+    monkeypatch.setattr(editable, "ingest", slow)
     files = [("first.txt", "A first tern."), ("bad.png", "no"), ("third.txt", "A third tern.")]
     page.locator("#nr-files button").first.evaluate(DROP, files)
     told = page.locator("#nr-progress .nr-status")
@@ -182,10 +131,10 @@ def test_dropped_files_are_told_one_by_one_while_they_are_read(
     ended(page, "Done: 2 added, 1 failed.")
 
 
-def test_uploads_do_not_stay(visit: Open, tmp_path: Path, dropping: None) -> None:
+def test_uploads_do_not_stay(archive_page: Open, tmp_path: Path, dropping: None) -> None:
     note = tmp_path / "note.txt"
     note.write_text("Nobody keeps this note of 4711 words.", encoding="utf-8")
-    page = visit()
+    page = archive_page()
     with page.expect_response(re.compile("/upload\\?")) as sent:
         drop(page, note)
     (kept,) = map(Path, sent.value.json())
@@ -196,9 +145,9 @@ def test_uploads_do_not_stay(visit: Open, tmp_path: Path, dropping: None) -> Non
 
 @BOTH
 def test_a_pasted_article_is_added_and_the_form_is_emptied(
-    visit: Open, archive: Archive, dropping: None, view: View
+    archive_page: Open, editable: Archive, dropping: None, view: View
 ) -> None:
-    page = visit("", *view)
+    page = archive_page("", *view)
     page.get_by_role("tab", name="Paste").click()
     title = page.get_by_label("Title", exact=True)
     title.fill("Otters <i>return</i>")
@@ -213,16 +162,16 @@ def test_a_pasted_article_is_added_and_the_form_is_emptied(
     page.get_by_role("button", name="Add this article").click()
     ended(page, "Done: 1 added.")
     expect(title).to_have_value("")
-    (stored,) = archive.find("otters counted")
+    (stored,) = editable.find("otters counted")
     assert (stored.title, stored.source) == ("Otters <i>return</i>", "River Post")
     assert (stored.published, stored.text) == (date(2024, 3, 1), "Nine otters were counted.")
 
 
 @BOTH
 def test_addresses_are_fetched_and_added(
-    visit: Open, archive: Archive, site: str, dropping: None, view: View
+    archive_page: Open, editable: Archive, site: str, dropping: None, view: View
 ) -> None:
-    page = visit("", *view)
+    page = archive_page("", *view)
     page.get_by_role("tab", name="Web address").click()
     lines = page.get_by_label("Addresses of articles")
     lines.fill(f"{site}\n/etc/passwd\njavascript:alert(1)")
@@ -232,5 +181,5 @@ def test_addresses_are_fetched_and_added(
         "/etc/passwd: is not a web address (http or https)",
         "javascript:alert(1): is not a web address (http or https)",
     ]
-    (stored,) = archive.find("kiln pots")
+    (stored,) = editable.find("kiln pots")
     assert stored.url == site

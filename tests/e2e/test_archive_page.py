@@ -10,70 +10,22 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from chat_page import (
-    BOTH,
-    CORPUS,
-    HOSTILE,
-    Browser,
-    Open,
-    Page,
-    View,
-    expect,
-    launched,
-    photograph,
-    served,
-    visiting,
-)
 from filelock import FileLock
 
-from rag import Archive, Article, Settings
+from rag import Archive, Article
 
-# Gradio's queue counts its events with an option that pandas is about to drop.
-pytestmark = [
-    pytest.mark.filterwarnings("ignore:'future.no_silent_downcasting' is deprecated"),
-    pytest.mark.filterwarnings("ignore:SSR mode is not supported with multi-page apps"),
-]
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("page") / "archive"
-
-
-@pytest.fixture(scope="module")
-def archive(folder: Path) -> Iterator[Archive]:
-    with Archive.open(folder, Settings(allow_private_urls=True)) as archive:
-        assert not archive.ingest(CORPUS, HOSTILE).failures
-        yield archive
-
-
-@pytest.fixture(scope="module")
-def address(archive: Archive) -> Iterator[str]:
-    with served(archive, wording=False) as url:
-        yield f"{url}archive"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with launched() as browser:
-        yield browser
+from .chat_page import BOTH, Open, Page, View, expect, photograph, search
+from .serving import HOSTILE
 
 
 @pytest.fixture
-def visit(browser: Browser, address: str) -> Iterator[Open]:
-    """Open the page in a fresh session; what must never happen is collected and checked."""
-    with visiting(browser) as go:
-        yield lambda query="", *view: go(f"{address}{query}", *view, shows=".nr-archive-head dl")
-
-
-@pytest.fixture
-def extra(archive: Archive) -> Iterator[Article]:
+def extra(editable: Archive) -> Iterator[Article]:
     """An article that a test may delete."""
     article = Article("extra", "Extra pelican", "A pelican stood still.", "Extra Post")
-    archive.ingest(article)
+    editable.ingest(article)
     yield article
-    if any(held.id == article.id for held in archive.articles()):
-        archive.delete(article.id)
+    if any(held.id == article.id for held in editable.articles()):
+        editable.delete(article.id)
 
 
 def fact(page: Page, name: str, where: str) -> str:
@@ -81,17 +33,12 @@ def fact(page: Page, name: str, where: str) -> str:
     return found.locator("dd").text_content() or ""
 
 
-def search(page: Page, words: str) -> None:
-    page.get_by_role("textbox", name="Search titles").fill(words)
-    page.get_by_role("textbox", name="Search titles").press("Enter")
-
-
 @BOTH
 def test_the_page_says_and_plots_what_is_in_the_archive(
-    visit: Open, archive: Archive, view: View
+    archive_page: Open, editable: Archive, view: View
 ) -> None:
-    page = visit("", *view)
-    status = archive.status()
+    page = archive_page("", *view)
+    status = editable.status()
     expect(page.get_by_role("heading", level=1)).to_have_text("Archive")
     assert fact(page, "Articles", "#nr-archive-head") == str(status.articles)
     assert fact(page, "First day", "#nr-archive-head") == "17 January 2023"
@@ -110,10 +57,10 @@ def test_the_page_says_and_plots_what_is_in_the_archive(
 
 @BOTH
 def test_the_latest_come_first_and_more_can_be_shown(
-    visit: Open, archive: Archive, view: View
+    archive_page: Open, editable: Archive, view: View
 ) -> None:
-    page = visit("", *view)
-    titles = [article.title for article in archive.articles()]
+    page = archive_page("", *view)
+    titles = [article.title for article in editable.articles()]
     expect(page.locator(".nr-count")).to_have_text("Latest articles")
     assert page.locator(".nr-entry .nr-title").all_text_contents() == titles[:20]
     page.get_by_role("button", name="Show more").click()
@@ -124,16 +71,16 @@ def test_the_latest_come_first_and_more_can_be_shown(
 
 @BOTH
 def test_articles_are_found_by_words_outlet_and_days(
-    visit: Open, archive: Archive, view: View
+    archive_page: Open, editable: Archive, view: View
 ) -> None:
-    page = visit("", *view)
+    page = archive_page("", *view)
     search(page, "harbor bridge")
     expect(page.locator(".nr-count")).to_have_text(re.compile("found$"))
-    found = [article.title for article in archive.find("harbor bridge", 20)]
+    found = [article.title for article in editable.find("harbor bridge", 20)]
     assert page.locator(".nr-entry .nr-title").all_text_contents() == found
     page.get_by_label("Outlets").click()
     page.get_by_role("option", name="Ellery Bay Radio").click()
-    narrowed = archive.find("harbor bridge", source="Ellery Bay Radio")
+    narrowed = editable.find("harbor bridge", source="Ellery Bay Radio")
     assert 0 < len(narrowed) < len(found)
     expect(page.locator(".nr-entry")).to_have_count(len(narrowed))
     page.get_by_label("From day, as year-month-day").fill("2024-06-04")
@@ -149,12 +96,12 @@ def test_articles_are_found_by_words_outlet_and_days(
 
 @BOTH
 def test_an_article_opens_with_its_data_and_passages_and_can_be_left(
-    visit: Open, archive: Archive, view: View
+    archive_page: Open, editable: Archive, view: View
 ) -> None:
-    page = visit("", *view)
+    page = archive_page("", *view)
     search(page, "wind turbines")
     expect(page.locator(".nr-count")).to_have_text(re.compile("found$"))
-    article = archive.find("wind turbines")[0]
+    article = editable.find("wind turbines")[0]
     page.locator(".nr-entry .nr-title").first.click()
     shown = page.locator("article.nr-stored")
     expect(shown.get_by_role("heading", level=2)).to_have_text(article.title)
@@ -164,7 +111,7 @@ def test_an_article_opens_with_its_data_and_passages_and_can_be_left(
     assert fact(page, "Id", ".nr-stored") == article.id
     assert fact(page, "Revision", ".nr-stored") == "1"
     expect(shown.get_by_role("link")).to_have_attribute("href", article.url)
-    spans = archive.passages(article.id)
+    spans = editable.passages(article.id)
     passages = [article.text[start:end] for start, end in spans]
     assert shown.locator(".nr-passage").all_text_contents() == passages
     assert page.url.endswith(f"/archive?article={article.id}")
@@ -176,25 +123,25 @@ def test_an_article_opens_with_its_data_and_passages_and_can_be_left(
     expect(shown).to_be_visible()
 
 
-def test_an_address_opens_its_article(visit: Open, archive: Archive) -> None:
-    article = archive.articles()[5]
-    page = visit(f"?article={article.id}")
+def test_an_address_opens_its_article(archive_page: Open, editable: Archive) -> None:
+    article = editable.articles()[5]
+    page = archive_page(f"?article={article.id}")
     expect(page.locator(".nr-stored h2")).to_have_text(article.title)
     page.get_by_role("button", name="Back", exact=True).click()
     expect(page.locator("#nr-by-time svg")).to_contain_text("2023-08")
-    missing = visit("?article=nothing-like-it")
+    missing = archive_page("?article=nothing-like-it")
     expect(missing.locator(".nr-error")).to_have_text("The archive has no article nothing-like-it.")
     expect(missing.get_by_role("button", name="Delete article")).to_be_hidden()
 
 
 def test_a_second_writer_is_told_in_the_archives_own_words(
-    visit: Open, archive: Archive, folder: Path, tmp_path: Path, extra: Article
+    archive_page: Open, editable: Archive, editable_folder: Path, tmp_path: Path, extra: Article
 ) -> None:
     note = tmp_path / "note.txt"
     note.write_text("A note.", encoding="utf-8")
     told = "is being written by another process; try again later"
-    page = visit(f"?article={extra.id}")
-    with FileLock(folder / "write.lock"):
+    page = archive_page(f"?article={extra.id}")
+    with FileLock(editable_folder / "write.lock"):
         page.get_by_role("button", name="Delete article").click()
         page.get_by_role("button", name="Delete", exact=True).click()
         expect(page.locator("#nr-told .nr-error")).to_contain_text(told)
@@ -202,14 +149,14 @@ def test_a_second_writer_is_told_in_the_archives_own_words(
         page.locator("#nr-files input[type=file]").set_input_files(str(note))
         expect(page.locator("#nr-progress .nr-error")).to_contain_text(told)
     expect(page.locator("#nr-progress .nr-status")).to_have_text("Stopped: 0 added.")
-    assert archive.article(extra.id) == extra
+    assert editable.article(extra.id) == extra
 
 
 @BOTH
 def test_an_article_is_deleted_once_that_is_confirmed(
-    visit: Open, archive: Archive, extra: Article, view: View
+    archive_page: Open, editable: Archive, extra: Article, view: View
 ) -> None:
-    page = visit("", *view)
+    page = archive_page("", *view)
     search(page, "pelican")
     expect(page.locator(".nr-count")).to_have_text("1 article found")
     page.locator(".nr-entry .nr-title").click()
@@ -217,17 +164,17 @@ def test_an_article_is_deleted_once_that_is_confirmed(
     expect(page.get_by_role("button", name="Keep it")).to_be_focused()
     page.get_by_role("button", name="Keep it").click()
     expect(page.get_by_role("button", name="Keep it")).to_be_hidden()
-    assert archive.article(extra.id) == extra
+    assert editable.article(extra.id) == extra
     page.get_by_role("button", name="Delete article").click()
     page.get_by_role("button", name="Delete", exact=True).click()
     expect(page.locator("#nr-told")).to_have_text(f"Deleted: {extra.title}")
     expect(page.locator(".nr-count")).to_have_text("No article found")
-    assert archive.find("pelican") == []
+    assert editable.find("pelican") == []
     assert page.url.endswith("/archive")
 
 
-def test_a_hostile_article_stays_text(visit: Open) -> None:
-    page = visit()
+def test_a_hostile_article_stays_text(archive_page: Open) -> None:
+    page = archive_page()
     search(page, "Quillfeather heist")
     expect(page.locator(".nr-count")).to_have_text("1 article found")
     page.locator(".nr-entry .nr-title").click()
@@ -238,8 +185,8 @@ def test_a_hostile_article_stays_text(visit: Open) -> None:
         assert shown.locator(inside).count() == 0
 
 
-def test_every_control_has_a_name(visit: Open) -> None:
-    page = visit()
+def test_every_control_has_a_name(archive_page: Open) -> None:
+    page = archive_page()
     expect(page.locator("#nr-by-outlet svg")).to_be_visible()
     for tab in ("Files", "Paste", "Web address"):
         page.get_by_role("tab", name=tab).click()

@@ -13,29 +13,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from chat_page import (
-    BOTH,
-    CORPUS,
-    HOSTILE,
-    LAMP,
-    LAMP_CITATION,
-    LAMP_QUESTION,
-    LIGHTHOUSE,
-    MS,
-    Browser,
-    Open,
-    View,
-    ask,
-    check_highlight,
-    done,
-    drawer,
-    expect,
-    launched,
-    photograph,
-    served,
-    to_sources,
-    visiting,
-)
 
 from rag import (
     Answer,
@@ -51,49 +28,23 @@ from rag import (
 )
 from ui import server
 
-# Gradio's queue counts its events with two options that pandas is about to drop.
-pytestmark = [
-    pytest.mark.filterwarnings("ignore:'future.no_silent_downcasting' is deprecated"),
-    pytest.mark.filterwarnings("ignore:The copy keyword is deprecated"),
-]
+from .chat_page import (
+    BOTH,
+    MS,
+    Open,
+    View,
+    ask,
+    check_highlight,
+    done,
+    drawer,
+    expect,
+    photograph,
+    to_sources,
+)
+from .serving import HOSTILE, LAMP, LAMP_CITATION, LAMP_QUESTION, LIGHTHOUSE, served
 
 FIRST = re.compile(r"^\D*1\D*$")
 """The marker of the first citation; a short answer's marker stands before it."""
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("chat") / "archive"
-    with Archive.open(path, Settings()) as archive:
-        report = archive.ingest(CORPUS, LIGHTHOUSE, HOSTILE)
-        assert not report.failures
-    return path
-
-
-@pytest.fixture(scope="module")
-def archive(folder: Path) -> Iterator[Archive]:
-    with Archive.open(folder, Settings()) as archive:
-        yield archive
-
-
-@pytest.fixture(scope="module")
-def quoting(archive: Archive) -> Iterator[str]:
-    """The address of a chat without a language model."""
-    with served(archive, wording=False) as url:
-        yield url
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with launched() as browser:
-        yield browser
-
-
-@pytest.fixture
-def visit(browser: Browser) -> Iterator[Open]:
-    """Open an address in a fresh session; what must never happen is collected and checked."""
-    with visiting(browser) as go:
-        yield go
 
 
 def test_a_citation_opens_the_article_at_the_quote(visit: Open, quoting: str) -> None:

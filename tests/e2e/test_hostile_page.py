@@ -14,19 +14,6 @@ from urllib.parse import urlencode
 
 import numpy as np
 import pytest
-from chat_page import (
-    MS,
-    Browser,
-    Open,
-    Page,
-    ask,
-    done,
-    expect,
-    launched,
-    served,
-    settled,
-    visiting,
-)
 from conftest import ScriptedLLM, make_archive
 from hostile import HOSTILE as ALL
 
@@ -47,11 +34,8 @@ from rag import (
 from rag.models import SentenceTransformerEmbedder
 from ui.render import safe_url
 
-# Gradio's queue counts its events with options that pandas is about to drop.
-pytestmark = [
-    pytest.mark.filterwarnings("ignore:'future.no_silent_downcasting' is deprecated"),
-    pytest.mark.filterwarnings("ignore:The copy keyword is deprecated"),
-]
+from .chat_page import MS, Open, Page, ask, done, expect, settled
+from .serving import served
 
 HOSTILE = [evil.encode("utf-8", "replace").decode() for evil in ALL]
 """Half characters cannot be sent, neither by a browser nor by a server."""
@@ -156,26 +140,24 @@ def address(archive: Archive) -> Iterator[str]:
         yield url
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with launched() as browser:
-        yield browser
+@pytest.fixture
+def errors() -> Iterator[list[str]]:
+    """What was written to the consoles of the pages, until they were closed."""
+    errors: list[str] = []
+    yield errors
+    assert errors == []
 
 
 @pytest.fixture
-def visit(browser: Browser) -> Iterator[Open]:
-    errors: list[str] = []
-    with visiting(browser) as go:
+def visit(errors: list[str], visit: Open) -> Open:
+    def still(url: str, **options: Any) -> Page:
+        page = visit(url, **options)
+        page.on("console", lambda m: m.type == "error" and errors.append(m.text))
+        page.add_style_tag(content=STILL)
+        page.add_init_script(f"addEventListener('load', () => {{ {ADD_STILL} }})")
+        return page
 
-        def visit(url: str, **options: Any) -> Page:
-            page = go(url, **options)
-            page.on("console", lambda m: m.type == "error" and errors.append(m.text))
-            page.add_style_tag(content=STILL)
-            page.add_init_script(f"addEventListener('load', () => {{ {ADD_STILL} }})")
-            return page
-
-        yield visit
-    assert errors == []
+    return still
 
 
 def unbroken(page: Page, *parts: str) -> None:

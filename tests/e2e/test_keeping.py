@@ -7,18 +7,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-from chat_page import (
+from rag import Archive, Settings
+
+from .chat_page import (
     BOTH,
-    CORPUS,
-    HOSTILE,
-    LAMP,
-    LAMP_QUESTION,
-    LIGHTHOUSE,
-    Browser,
     Open,
     Page,
     View,
@@ -27,68 +21,15 @@ from chat_page import (
     done,
     drawer,
     expect,
-    forget,
-    launched,
     photograph,
-    served,
-    visiting,
 )
-
-from rag import Archive, Settings
-
-# Gradio's queue counts its events with two options that pandas is about to drop.
-pytestmark = [
-    pytest.mark.filterwarnings("ignore:'future.no_silent_downcasting' is deprecated"),
-    pytest.mark.filterwarnings("ignore:The copy keyword is deprecated"),
-]
-
-LOOT_QUESTION = "How large was the Quillfeather heist loot?"
+from .serving import LAMP, LAMP_QUESTION, LIGHTHOUSE, LOOT_QUESTION, served
 
 READ_CLIPBOARD = """async () => {
   const [item] = await navigator.clipboard.read();
   const texts = item.types.map(async (type) => [type, await (await item.getType(type)).text()]);
   return JSON.stringify(Object.fromEntries(await Promise.all(texts)));
 }"""
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("keeping") / "archive"
-    with Archive.open(path, Settings()) as archive:
-        assert not archive.ingest(CORPUS, LIGHTHOUSE, HOSTILE).failures
-    return path
-
-
-@pytest.fixture(scope="module")
-def archive(folder: Path) -> Iterator[Archive]:
-    with Archive.open(folder, Settings()) as archive:
-        yield archive
-
-
-@pytest.fixture(scope="module")
-def address(archive: Archive) -> Iterator[str]:
-    with served(archive, wording=False) as url:
-        yield url
-
-
-@pytest.fixture
-def quoting(archive: Archive, address: str) -> Iterator[str]:
-    """The address of a chat in which nothing is saved yet."""
-    forget(archive)  # another test's server may have saved something in the same folder
-    yield address
-    forget(archive)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with launched() as browser:
-        yield browser
-
-
-@pytest.fixture
-def visit(browser: Browser) -> Iterator[Open]:
-    with visiting(browser) as go:
-        yield go
 
 
 def titles(page: Page) -> list[str]:

@@ -14,15 +14,18 @@ from pathlib import Path
 
 import pytest
 import trustme
-from chat_page import (
+from conftest import ScriptedLLM, make_archive
+from typer.testing import CliRunner
+
+from rag import Answer, Archive, Article, Evidence, Sentence, Trace
+from rag.cli import app
+from rag.models import Message, SentenceTransformerEmbedder
+from ui import server
+from ui.auth import write_user
+
+from .chat_page import (
     BOTH,
-    CORPUS,
-    LAMP,
-    LAMP_CITATION,
-    LAMP_QUESTION,
-    LIGHTHOUSE,
     MS,
-    Browser,
     Open,
     Page,
     View,
@@ -31,27 +34,10 @@ from chat_page import (
     done,
     drawer,
     expect,
-    forget,
-    launched,
     photograph,
-    served,
     settled,
-    visiting,
 )
-from conftest import ScriptedLLM, make_archive
-from typer.testing import CliRunner
-
-from rag import Answer, Archive, Article, Evidence, Sentence, Settings, Trace
-from rag.cli import app
-from rag.models import Message, SentenceTransformerEmbedder
-from ui import server
-from ui.auth import write_user
-
-# Gradio's queue counts its events with options that pandas is about to drop.
-pytestmark = [
-    pytest.mark.filterwarnings("ignore:'future.no_silent_downcasting' is deprecated"),
-    pytest.mark.filterwarnings("ignore:The copy keyword is deprecated"),
-]
+from .serving import LAMP, LAMP_CITATION, LAMP_QUESTION, LIGHTHOUSE, forget, served
 
 WIRE = (
     "Glassblower Ines Marchetti won the Varga prize for a lamp of 900 pieces. "
@@ -81,33 +67,15 @@ class Waiting(ScriptedLLM):
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("lines") / "archive"
+def archive(editable: Archive) -> Archive:
+    assert not editable.ingest(*WIRES).failures
+    return editable
 
 
 @pytest.fixture(scope="module")
-def archive(folder: Path) -> Iterator[Archive]:
-    with Archive.open(folder, Settings()) as archive:
-        assert not archive.ingest(CORPUS, LIGHTHOUSE, *WIRES).failures
-        yield archive
-
-
-@pytest.fixture(scope="module")
-def quoting(archive: Archive) -> Iterator[str]:
+def address(archive: Archive) -> Iterator[str]:
     with served(archive, wording=False) as url:
         yield url
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with launched() as browser:
-        yield browser
-
-
-@pytest.fixture
-def visit(browser: Browser) -> Iterator[Open]:
-    with visiting(browser) as go:
-        yield go
 
 
 @BOTH
@@ -250,7 +218,7 @@ def test_as_of_a_day_hides_what_came_later(visit: Open, quoting: str, view: View
 
 @BOTH
 def test_feedback_comes_out_of_the_command(
-    visit: Open, quoting: str, archive: Archive, folder: Path, view: View
+    visit: Open, quoting: str, archive: Archive, editable_folder: Path, view: View
 ) -> None:
     page = visit(quoting, *view)
     ask(page, WIRE_QUESTION)
@@ -262,7 +230,7 @@ def test_feedback_comes_out_of_the_command(
     expect(page.get_by_text("Note ✓")).to_be_visible()
     page.reload()
     expect(page.get_by_text("Note ✓")).to_be_visible()
-    told = CliRunner().invoke(app, ["feedback", "--json", "--archive", str(folder)])
+    told = CliRunner().invoke(app, ["feedback", "--json", "--archive", str(editable_folder)])
     rows = [json.loads(line) for line in told.stdout.splitlines()]
     (row,) = [row for row in rows if row["note"] == "Ask the jury."]
     assert (row["question"], row["thumb"]) == (WIRE_QUESTION, "down")

@@ -7,12 +7,13 @@ from collections.abc import Iterator
 from datetime import date
 
 import pytest
-from chat_page import Browser, Page, expect, launched
 from conftest import ROOT
 
 from rag import Answer, Article, Citation, Sentence, Trace
 from ui import sources
 from ui.render import number
+
+from .chat_page import Browser, Page, expect
 
 STATIC = ROOT / "ui" / "static"
 WORDS = 18_000
@@ -56,12 +57,6 @@ PANE = """
 }
 """
 """What gr.HTML gives to the script of a pane."""
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with launched() as browser:
-        yield browser
 
 
 @pytest.fixture(params=[1440, 390])

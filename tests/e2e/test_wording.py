@@ -5,49 +5,64 @@ Every test also fails on a script error, a dialog, or a request to any host but 
 
 from __future__ import annotations
 
+import json
+import re
+import threading
 from collections.abc import Iterator
+from contextlib import suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from chat_page import (
-    BOTH,
-    CORPUS,
-    HOSTILE,
-    LAMP,
-    LAMP_QUESTION,
-    LIGHTHOUSE,
-    MS,
-    Browser,
-    Model,
-    Open,
-    View,
-    ask,
-    check_highlight,
-    done,
-    drawer,
-    expect,
-    forget,
-    launched,
-    photograph,
-    served,
-    visiting,
-)
 
 from rag import Archive, Settings
 
-# Gradio's queue counts its events with two options that pandas is about to drop.
-pytestmark = [
-    pytest.mark.filterwarnings("ignore:'future.no_silent_downcasting' is deprecated"),
-    pytest.mark.filterwarnings("ignore:The copy keyword is deprecated"),
-]
+from .chat_page import BOTH, MS, Open, View, ask, check_highlight, done, drawer, expect, photograph
+from .serving import LAMP, LAMP_QUESTION, forget, served
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("wording") / "archive"
-    with Archive.open(path, Settings()) as archive:
-        assert not archive.ingest(CORPUS, LIGHTHOUSE, HOSTILE).failures
-    return path
+class Model:
+    """An OpenAI-compatible endpoint that repeats the first evidence, once `release` is set."""
+
+    def __init__(self) -> None:
+        self.release = threading.Event()
+        self.prompts: list[str] = []
+        model = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                model.prompts.append(body["messages"][-1]["content"])
+                self.send_response(200)
+                self.send_header("Content-Type", "text/event-stream")
+                self.end_headers()
+                model.release.wait(60)
+                with suppress(OSError):  # the chat may have been stopped
+                    self.wfile.write(_reply(model.prompts[-1]))
+
+            def log_message(self, *args: object) -> None:
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self._server.server_port}/v1"
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+
+    def close(self) -> None:
+        self.release.set()
+        self._server.shutdown()
+        self._server.server_close()
+
+
+def _reply(prompt: str) -> bytes:
+    first = re.search(r"\[1\] (?:\(.*\) )?(.*)", prompt)  # without its title, which may have ")"
+    words = f"{first[1] if first else 'Nothing.'} [1]"
+    chunk = {"id": "1", "object": "chat.completion.chunk", "created": 0, "model": "fake"}
+    deltas = [{"role": "assistant", "content": words}, {}]
+    lines = [
+        json.dumps({**chunk, "choices": [{"index": 0, "delta": d, "finish_reason": end}]})
+        for d, end in zip(deltas, (None, "stop"), strict=True)
+    ]
+    return "".join(f"data: {line}\n\n" for line in [*lines, "[DONE]"]).encode()
 
 
 @pytest.fixture(scope="module")
@@ -80,23 +95,10 @@ def model(stand_in: Model) -> Iterator[Model]:
 
 
 @pytest.fixture
-def wording(archive: Archive, address: str, model: Model) -> Iterator[str]:
+def wording(archive: Archive, address: str, model: Model) -> str:
     """The address of a chat with the stand-in model, in which nothing is saved yet."""
-    yield address
-    model.release.set()
     forget(archive)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with launched() as browser:
-        yield browser
-
-
-@pytest.fixture
-def visit(browser: Browser) -> Iterator[Open]:
-    with visiting(browser) as go:
-        yield go
+    return address
 
 
 @BOTH
