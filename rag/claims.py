@@ -43,6 +43,7 @@ def findings(
     yield from _quantities(claim, text, years)
     yield from _names(said, text, known)
     yield from _misplaced(said, cited)
+    yield from _borrowed(said, cited, known)
     yield from (Finding("number", reason) for reason in _wrong_rows(said, cited))
     if reason := negation(said, cited) or opposite(said, cited):
         yield Finding("negation", reason)
@@ -119,6 +120,20 @@ def _names(said: Sequence[Token], text: str, known: str) -> Iterator[Finding]:
         short = token.text.replace(".", "")
         if short not in initials and _initials(token.text).lower() not in here:
             yield Finding("name", f"the name {token.text} is not in the cited text")
+
+
+def _borrowed(said: Sequence[Token], cited: Sequence[Token], known: str) -> Iterator[Finding]:
+    """A name that is known but not in the text, where the text tells of another name instead.
+
+    The last word of a name stands for it, as "Heche" for "Anne Heche".
+    """
+    given = set(name_words(known))
+    here = {part for token in cited for part in token.parts}
+    spoken = {part for token in said if token.mask == "name" for part in token.parts}
+    others = [t for t in cited if t.mask == "name" and not spoken.intersection(t.parts)]
+    for token in said if others else ():
+        if token.mask == "name" and token.parts and token.parts[-1] in given - here:
+            yield Finding("name", f"the cited text tells of {others[0].text}, not {token.text}")
 
 
 def _initials(name: str) -> str:

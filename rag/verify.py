@@ -24,7 +24,10 @@ MIN_SUPPORT = 0.6
 """Of held-back news sentences, as many true as with a planted error, 98.6 % of those that pass are
 true, and 98.8 % of the true pass: see rag/weights/SUPPORT.md."""
 MIN_COVERAGE = 0.5
-"""Share of a sentence's own words, those that the question lacks, that the cited text must have."""
+"""Share of a sentence's own words, those that the question lacks, that the cited text must have.
+
+Of all its words, the text with its title must have more than this share: else a sentence that
+repeats the question would be held for an answer to it."""
 
 MAX_QUOTES = 3
 QUOTE_SHARE = 0.8
@@ -34,10 +37,11 @@ share of quotes that hold gold from .25 to .32, and that of answers with such a 
 
 _UNSUPPORTED = "the cited text does not support it"
 _BREAKS_OFF = re.compile(
-    r"\b(?:a|an|the|of|in|on|at|to|by|for|from|with|and|or|but|that|said|says|as|than|which|who)\Z",
+    r",\Z|\b(?:a|an|the|of|in|on|at|to|by|for|from|with|and|or|but|that|said|says|as|than|which"
+    r"|who)\Z",
     re.IGNORECASE,
 )
-"""A last word, without a stop behind it, after which a sentence would have gone on."""
+"""A comma, or a last word without a stop behind it, after which a sentence would have gone on."""
 
 
 class Support(Protocol):
@@ -137,9 +141,10 @@ def _objection(text: str, spans: str, cited: Sequence[EvidenceSentence], query: 
     asked = set(stems(query))
     words = dict.fromkeys(stems(text), 1.0)
     new = {word: 1.0 for word in words if word not in asked} or words
-    return (
-        "" if coverage(new, stems(spans)) >= MIN_COVERAGE else "its words are not in the cited text"
-    )
+    read = stems(" ".join([spans, *(e.article.title for e in cited)]))
+    if coverage(new, stems(spans)) < MIN_COVERAGE or coverage(words, read) <= MIN_COVERAGE:
+        return "its words are not in the cited text"
+    return ""
 
 
 def supports(model: Support, claim: str, text: str) -> float:

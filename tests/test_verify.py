@@ -75,6 +75,7 @@ def test_a_supported_sentence_cites_its_span(
     [
         ("The council said", "breaks off"),
         ("The council voted to repair the", "breaks off"),
+        ("According to the council,", "breaks off"),
         ("The council voted to repair the bridge for $15.2 million.", "the number $15.2 million"),
         ("Osgood said that the plan was late.", "a negation of the cited text is missing"),
         ("The council voted not to repair the bridge.", "a negation is not"),
@@ -152,3 +153,41 @@ def test_supports_is_a_probability_or_nothing(model: SupportModel) -> None:
 def test_quotes_cite_themselves() -> None:
     for sentence in quotes(ALL):
         assert sentence.text == sentence.citations[0].quote
+
+
+DEPOT = article(2, "Norwick bought 40 buses. Aldham sold its trams in May.", title="Calder's buses")
+DEPOT_LINES = [
+    EvidenceSentence(DEPOT, 0, 24, 0.6, 0.5, 0.6),
+    EvidenceSentence(DEPOT, 25, 54, 0, 0, 0),
+]
+
+
+@pytest.mark.parametrize(
+    ("text", "query", "reason"),
+    [
+        # A name of the title, or of the question, put in place of the one that is told of.
+        ("Calder sold its trams in May.", "Who sold trams?", "Aldham there, not Calder"),
+        ("Calder sold its trams in May.", "What did Calder sell?", "Aldham there, not Calder"),
+        # The question said over again, with one word of the evidence.
+        (
+            "A study this week found that buses tend to wake their older neighbours at night.",
+            "Which animal was found by a study this week to tend to wake its older neighbours at"
+            " night?",
+            "its words are not in the cited text",
+        ),
+    ],
+)
+def test_what_only_the_question_or_a_title_says_is_not_supported(
+    text: str, query: str, reason: str
+) -> None:
+    verdict = check(Believer(), Draft(text, ()), DEPOT_LINES[::-1], query)
+    assert verdict.sentence is None
+    assert reason in verdict.reason
+
+
+def test_a_name_of_the_title_stands_where_the_text_names_no_other() -> None:
+    lines = [
+        EvidenceSentence(article(3, "It bought 40 buses.", title="Calder's buses"), 0, 19, 1, 1, 1)
+    ]
+    verdict = check(Believer(), Draft("Calder bought 40 buses.", ()), lines, "Who bought buses?")
+    assert verdict.sentence is not None
