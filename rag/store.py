@@ -281,6 +281,14 @@ class Store:
         ids = dict.fromkeys(i for i, _ in (*dense, *worded))
         rows = self.ledger.passage_rows(list(ids), filters.as_of)
         near = _passing(dense, rows, filters)[:limit]
+        if filters != Filters() and len(near) < limit / 2 and len(dense) > wide:
+            # The nearest of all lie elsewhere: those among what passes are wanted.
+            with self._reading:
+                dense = self.vectors.search(vector, wide, passing(self.ledger, filters))
+            more = [i for i, _ in dense if i not in ids]
+            ids |= dict.fromkeys(more)
+            rows |= self.ledger.passage_rows(more, filters.as_of)
+            near = _passing(dense, rows, filters)[:limit]
         lexical = worded if wide == limit else _passing(worded, rows, filters)[:limit]
         scores = [
             _Scores(hits, limit, seen)

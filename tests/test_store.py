@@ -236,6 +236,19 @@ def test_a_rare_outlet_is_found_among_many(store: Store, counting: CountingEmbed
     assert found(store, counting, "bridge story", source=["Rare", "Nobody"]) == {"a99"}
 
 
+def test_what_passes_is_found_where_the_nearest_of_all_do_not_pass(
+    local_store: Store, counting: CountingEmbedder
+) -> None:
+    crowd = [article(n, f"The bridge story number {n}.") for n in range(100)]
+    rare = [article(n, f"Quiet words, page {n}.", source="Rare") for n in range(100, 110)]
+    put(local_store, counting, *crowd, *rare)
+    vector = counting.embedder.encode(["The bridge story"])[0]
+    assert len(local_store.vectors.search(vector, 40)) == 40  # more than are fetched at first
+    hits = local_store.search("The bridge story", vector, 2, Filters(source="Rare"))
+    cosines = {p: c for p, c in local_store.vectors.search(vector, 110) if p > 100}
+    assert {hit.row.id for hit in hits} == set(list(cosines)[:2])
+
+
 def test_the_period_is_that_of_the_articles_that_pass(
     store: Store, counting: CountingEmbedder
 ) -> None:
