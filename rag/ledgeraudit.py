@@ -100,7 +100,7 @@ def held_passages(ledger: Ledger, first: int, last: int, edition: int) -> dict[i
     """The passages `first` to `last` of an edition, by number."""
     return _held(
         ledger.rows(
-            f"SELECT p.id, {_FILED}, coalesce(a.source, ''), a.state, a.id FROM passages p"
+            f"SELECT p.id, {_FILED}, a.state, a.id FROM passages p"
             " JOIN articles a ON a.id = p.article_id AND a.revision = p.revision"
             f" AND {STOOD} WHERE p.id BETWEEN ? AND ? AND p.edition = ?",
             (first, last, edition),
@@ -112,7 +112,7 @@ def held_articles(ledger: Ledger, first: int, last: int) -> dict[int, HeldRow]:
     """The revisions `first` to `last`, by number."""
     return _held(
         ledger.rows(
-            f"SELECT a.key, {_FILED}, coalesce(a.source, ''), a.state, a.id FROM articles a"
+            f"SELECT a.key, {_FILED}, a.state, a.id FROM articles a"
             f" WHERE a.key BETWEEN ? AND ? AND {STOOD}",
             (first, last),
         )

@@ -43,7 +43,6 @@ class HeldRow(NamedTuple):
 
     id: int
     day: int
-    source: str
     state: str
     article_id: str
 
