@@ -210,9 +210,20 @@ def _thresholds(scored: Sequence[tuple[float, bool]]) -> dict[str, float]:
 
 
 def load_calibration(folder: Path) -> Calibration:
-    """The archive's own calibration, else the shipped one; `ArchiveError` for a broken one."""
-    own = folder / FILE
-    return _load(own, own.stat().st_mtime_ns) if own.exists() else _load(_SHIPPED, 0)
+    """The archive's own calibration, else the shipped one.
+
+    Raises `ArchiveError` for a broken one, and for one of a version that had other signals.
+    """
+    shipped, own = _load(_SHIPPED, 0), folder / FILE
+    if not own.exists():
+        return shipped
+    found = _load(own, own.stat().st_mtime_ns)
+    if unknown := sorted(found.weights.keys() - shipped.weights.keys()):
+        raise ArchiveError(
+            f"{own} weighs {', '.join(unknown)}, which this version does not measure; "
+            "delete it, or make it anew with: newsrag calibrate SET"
+        )
+    return found
 
 
 @cache

@@ -35,6 +35,8 @@ _LEAD_IN = re.compile(
 _GOES_ON = re.compile(r"\s*(?:,\s*)?[a-z]")
 """What follows a marker in the middle of a sentence."""
 _UNFINISHED_MARKER = re.compile(r"\s*\[[\d\s,;]*$")
+_ROUND_MARKER = re.compile(r"\s*\((\d)\)(?=\W*\Z)")
+"""Rarely a marker is in round brackets; at the end of a sentence it is hardly anything else."""
 _EDGES = " .;,-*[\n"
 _NO_ANSWER = "NO ANSWER"
 _SYSTEM = "answer.system.txt"
@@ -181,5 +183,9 @@ def _drafts(text: str, numbers: tuple[int, ...]) -> Iterator[Draft]:
         return
     for span in split_sentences(text):
         sentence = text[span.start : span.end].strip()
+        round_marker = _ROUND_MARKER.search(sentence)
+        if round_marker:
+            sentence = _ROUND_MARKER.sub("", sentence)
         if sentence.strip(_EDGES):
-            yield Draft(sentence, numbers)
+            named = (int(round_marker[1]),) if round_marker and not numbers else numbers
+            yield Draft(sentence, named)

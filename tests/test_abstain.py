@@ -55,6 +55,12 @@ def test_a_broken_calibration_is_named(tmp_path: Path) -> None:
         load_calibration(tmp_path)
 
 
+def test_a_calibration_of_signals_that_are_no_more_is_named(tmp_path: Path) -> None:
+    save_calibration(Calibration({"relevance": 1.0, "luck": 2.0}, 0.0, {}, 0), tmp_path)
+    with pytest.raises(ArchiveError, match=r"calibration\.json weighs luck, which this version"):
+        load_calibration(tmp_path)
+
+
 def test_the_shipped_calibration_loads(tmp_path: Path) -> None:
     shipped = load_calibration(tmp_path)
     assert shipped.questions > 100

@@ -42,6 +42,10 @@ def drafts(*pieces: str) -> list[Draft]:
         ("It closed, as stated by Sentence [3].", [Draft("It closed", (3,))]),
         ("The sentence [3] states that it closed.", [Draft("It closed.", (3,))]),
         ("According to sentence [3], it closed. [3]", [Draft("It closed.", (3,))]),
+        ("It closed (2).", [Draft("It closed.", (2,))]),
+        ('It "closed now" (2).', [Draft('It "closed now".', (2,))]),
+        ("It (2) closed (45).", [Draft("It (2) closed (45).", ())]),
+        ("It closed (2). [3]", [Draft("It closed.", (3,))]),
         ("[2] It closed. [3] It opened.", [Draft("It closed.", (2,)), Draft("It opened.", (3,))]),
     ],
 )

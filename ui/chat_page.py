@@ -54,21 +54,22 @@ class ChatPage:
         }
         here = [parts.conversation, view]
         filters = composer.filters.all
-        everything = [
+        # Gradio makes every output anew each time: an event has no more of them than it needs.
+        shown = [
             parts.bar, parts.talk, parts.latest, parts.notice, parts.sources, parts.article,
             parts.conversation, sidebar.kept, composer.question, composer.editing,
-            sidebar.search, sidebar.user, *filters,
+            sidebar.search,
         ]  # fmt: skip
 
-        page.load(self.load, [view], everything, **quiet)
+        page.load(self.load, [view], [*shown, sidebar.user, *filters], **quiet)
         asks = [composer.question.submit, composer.ask.click]
-        gr.on(asks, self.ask, [composer.question, *here, *filters], everything, **quiet)
+        gr.on(asks, self.ask, [composer.question, *here, *filters], shown, **quiet)
         composer.stop.click(self.stop, [parts.conversation], None, **quiet)
-        parts.latest.example(self.example, [*here, *filters], everything, **quiet)
-        parts.latest.retry(self.retry, here, everything, **quiet)
-        sidebar.kept.select(self.select, [sidebar.search, view], everything, **quiet)
-        sidebar.new.click(self.new, [view], everything, **quiet)
-        sidebar.dialogs.erase(self.delete, [sidebar.search, *here], everything, **quiet)
+        parts.latest.example(self.example, [*here, *filters], shown, **quiet)
+        parts.latest.retry(self.retry, here, shown, **quiet)
+        sidebar.kept.select(self.select, [sidebar.search, view], shown, **quiet)
+        sidebar.new.click(self.new, [view], shown, **quiet)
+        sidebar.dialogs.erase(self.delete, [sidebar.search, *here], shown, **quiet)
         gr.on(
             [parts.conversation.change, *(one.change for one in filters)],
             None, [parts.conversation, *filters], [composer.box],
