@@ -12,6 +12,7 @@ from crash import HashEmbedder, put
 from postgres import MISSING, PASSWORD, PostgresServer, programs
 from small_archive import LONG
 from talks import find
+from webserver import Site
 
 from rag import Archive, Article, Conversations, LLMError
 from rag.conversationfile import ConversationFile
@@ -55,6 +56,15 @@ class ScriptedLLM:
         if self.error:
             raise LLMError(self.error)
         return Reply(self.phrase)
+
+
+@pytest.fixture
+def site() -> Iterator[Site]:
+    """A web server on this machine, whose pages the test tells."""
+    opened = Site()
+    yield opened
+    opened.server.shutdown()
+    opened.server.server_close()
 
 
 @pytest.fixture(scope="session")

@@ -28,14 +28,6 @@ HTML = (
 
 
 @pytest.fixture
-def site() -> Iterator[Site]:
-    opened = Site()
-    yield opened
-    opened.server.shutdown()
-    opened.server.server_close()
-
-
-@pytest.fixture
 def names(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[str]]:
     """Names and what each look-up of them gives, in turn; the last one stays."""
     known: dict[str, list[str]] = {}

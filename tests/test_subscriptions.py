@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from http.server import BaseHTTPRequestHandler
@@ -18,14 +17,6 @@ from rag import Archive, SourceError, polite
 from rag.models import SentenceTransformerEmbedder
 from rag.sources import Known, Record
 from rag.subscriptions import web_records
-
-
-@pytest.fixture
-def site() -> Iterator[Site]:
-    opened = Site()
-    yield opened
-    opened.server.shutdown()
-    opened.server.server_close()
 
 
 class Reading:
