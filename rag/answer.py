@@ -18,6 +18,7 @@ from rag.passages import split_sentences
 
 MAX_ANSWER_TOKENS = 160
 MAX_PHRASE_TOKENS = 24
+MAX_VERDICT_TOKENS = 4
 _MAX_EVIDENCE_CHARACTERS = 400
 _MAX_TITLE_CHARACTERS = 120
 _MARKERS = re.compile(
@@ -43,6 +44,8 @@ _SYSTEM = "answer.system.txt"
 _WORDED = "worded.user.txt"
 _PROMPTS = {"sentence": "answer.user.txt", "phrase": "short.user.txt", "again": "rewrite.user.txt"}
 _PARTIAL = "evidence.txt"
+_JUDGE = "judge.user.txt"
+_NO = re.compile(r"\W*no\b", re.IGNORECASE)
 
 Wish = Literal["sentence", "phrase", "again"]
 """What the model is asked for: a sentence, the shortest phrase, or a sentence of given words."""
@@ -98,6 +101,16 @@ def write(
         yield Draft("", rest[0][1])
 
 
+def denies(llm: LLM, text: str, claim: str) -> bool:
+    """Whether the model, asked if the text fully supports the claim, says no.
+
+    It can only object: a text that tells the model to say yes gains nothing. Raises `LLMError`.
+    """
+    words = {"text": " ".join(text.split()), "claim": " ".join(claim.split())}
+    reply = llm.reply([("user", _template(_JUDGE).render(words))], MAX_VERDICT_TOKENS)
+    return _NO.match(reply.text) is not None
+
+
 def messages(
     query: str, evidence: Sequence[EvidenceSentence], wish: Wish = "sentence", said: str = ""
 ) -> list[Message]:
@@ -128,7 +141,7 @@ def prompt_hashes() -> dict[str, str]:
     """A short hash per prompt file, for traces."""
     return {
         name: hashlib.sha256(_source(name).encode()).hexdigest()[:12]
-        for name in sorted([_SYSTEM, _WORDED, _PARTIAL, *_PROMPTS.values()])
+        for name in sorted([_SYSTEM, _WORDED, _PARTIAL, _JUDGE, *_PROMPTS.values()])
     }
 
 

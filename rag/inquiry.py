@@ -6,11 +6,11 @@ part that the archive does not answer is named instead of spoiling the rest.
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from rag import abstain, short, verify
 from rag import answer as writing
@@ -21,7 +21,7 @@ from rag.evidence import EvidenceSentence, select
 from rag.looked import Looked, Meant
 from rag.models import LLM, Embedder
 from rag.reader import Reader
-from rag.retrieve import Found, Scope, Window, condense, search
+from rag.retrieve import Found, Scope, Window, condense, parts, search
 from rag.settings import Settings
 from rag.store import Store
 from rag.times import hull, meant, remarks
@@ -49,10 +49,6 @@ WORTH_ASKING = 0.25
 
 _QUOTED = "The evidence is quoted instead."
 _WITHOUT_PHRASE = "it does not have the phrase that answers"
-_PART = re.compile(
-    r"\?\s+(?=\w)|,?\s+and\s+(?=(?:who|whom|whose|what|when|where|which|why|how)\b)", re.IGNORECASE
-)
-_FEWEST_STEMS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,23 +70,12 @@ class Tools:
         """The least probability to answer with."""
         return self.calibration.threshold(self.settings.accepted_error)
 
-
-def parts(query: str) -> list[tuple[str, str]]:
-    """The questions in a question, each as it was asked and as it stands alone.
-
-    A part with hardly a word of its own stays with its neighbour.
-    """
-    pieces: list[str] = []
-    for piece in _PART.split(query.strip()):
-        if pieces and min(len(stems(piece)), len(stems(pieces[-1]))) < _FEWEST_STEMS:
-            pieces[-1] = f"{pieces[-1]} and {piece}"
-        elif piece.strip():
-            pieces.append(piece.strip())
-    if not pieces:
-        return [(query, query)]
-    whole = [piece if piece.endswith("?") or len(pieces) == 1 else f"{piece}?" for piece in pieces]
-    earlier = [[(before, "") for before in whole[:n]] for n in range(len(whole))]
-    return [(part, condense(part, said)) for part, said in zip(whole, earlier, strict=True)]
+    def check(
+        self, draft: writing.Draft, evidence: Sequence[EvidenceSentence], query: str
+    ) -> verify.Verdict:
+        """A draft against its evidence. Raises `LLMError`."""
+        denies = partial(writing.denies, self.llm)
+        return verify.check(self.support, draft, evidence, query, denies)
 
 
 def inquire(
@@ -259,9 +244,8 @@ class _Run:
         Where the model has given a phrase, a draft without it is no answer, and a sentence that
         has the phrase is quoted: one that the draft names, or else the best.
         """
-        tools = self._tools
         with self.stage("verify"):
-            verdict = verify.check(tools.support, draft, part.evidence, part.query)
+            verdict = self._tools.check(draft, part.evidence, part.query)
         if part.home and (verdict.sentence is None or not _says(draft.text, part.short)):
             named = [part.evidence[n - 1] for n in draft.numbers if 0 < n <= len(part.evidence)]
             home = next((one for one in named if _says(one.text, part.short)), part.home)
@@ -291,7 +275,7 @@ class _Run:
             return None
         if draft is None:
             return None
-        return verify.check(tools.support, draft, [near], query).sentence
+        return tools.check(draft, [near], query).sentence
 
     def _note(
         self, text: str, outcome: Outcome, sentence: Sentence | None, reason: str = ""

@@ -72,6 +72,9 @@ _LEANING = re.compile(
     re.IGNORECASE,
 )
 _SHORT_QUESTION = 2
+_PART = re.compile(
+    r"\?\s+(?=\w)|,?\s+and\s+(?=(?:who|whom|whose|what|when|where|which|why|how)\b)", re.IGNORECASE
+)
 
 
 def condense(question: str, history: History) -> str:
@@ -87,6 +90,24 @@ def condense(question: str, history: History) -> str:
         return question
     before = condense(history[-1][0], history[:-1])  # which may itself lean on an earlier one
     return f"{before.strip()} {question.strip()}"
+
+
+def parts(query: str) -> list[tuple[str, str]]:
+    """The questions in a question, each as it was asked and as it stands alone.
+
+    A part with hardly a word of its own stays with its neighbour.
+    """
+    pieces: list[str] = []
+    for piece in _PART.split(query.strip()):
+        if pieces and min(len(stems(piece)), len(stems(pieces[-1]))) < _SHORT_QUESTION:
+            pieces[-1] = f"{pieces[-1]} and {piece}"
+        elif piece.strip():
+            pieces.append(piece.strip())
+    if not pieces:
+        return [(query, query)]
+    whole = [piece if piece.endswith("?") or len(pieces) == 1 else f"{piece}?" for piece in pieces]
+    earlier = [[(before, "") for before in whole[:n]] for n in range(len(whole))]
+    return [(part, condense(part, said)) for part, said in zip(whole, earlier, strict=True)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,13 +1,13 @@
 """Drafts against their evidence: what is supported is shown, with its span; the rest is not.
 
-Two things must agree: the plain checks of `rag.claims`, and the support model. Neither overrules a
-finding of the other.
+Three things must agree: the plain checks of `rag.claims`, the support model, and the language model
+itself, asked anew without the question. None overrules a finding of another.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -36,6 +36,7 @@ share of quotes that hold gold from .25 to .32, and that of answers with such a 
 .70."""
 
 _UNSUPPORTED = "the cited text does not support it"
+_DENIED = "the language model does not find it in the cited text"
 _BREAKS_OFF = re.compile(
     r",\Z|\b(?:a|an|the|of|in|on|at|to|by|for|from|with|and|or|but|that|said|says|as|than|which"
     r"|who)\Z",
@@ -75,12 +76,17 @@ class _Attempt:
 
 
 def check(
-    model: Support, draft: Draft, evidence: Sequence[EvidenceSentence], query: str
+    model: Support,
+    draft: Draft,
+    evidence: Sequence[EvidenceSentence],
+    query: str,
+    denies: Callable[[str, str], bool],
 ) -> Verdict:
     """Tie a draft to the evidence that it names, or else to the one that supports it best.
 
     A number that names no evidence makes the sentence unsupported as it stands; other evidence
-    may still support it. The model is asked once, for all evidence.
+    may still support it. The model is asked once, for all evidence. What passes and is no quotation
+    must not be denied: `denies` takes the cited text and the sentence, and is asked at most once.
     """
     named = tuple(evidence[n - 1] for n in draft.numbers if 1 <= n <= len(evidence))
     if not draft.text:
@@ -93,6 +99,9 @@ def check(
     nearest = sorted(attempts, key=lambda attempt: -attempt.support)
     for attempt in (*attempts[: len(first)], *nearest):
         if not attempt.reason:
+            spans = " ".join(e.text for e in attempt.cited)
+            if not is_quote(draft.text, spans) and denies(_read(attempt.cited), draft.text):
+                return Verdict(None, _DENIED, attempt.cited[0], attempt.support)
             citations = tuple(Citation(e.article, e.start, e.end) for e in attempt.cited)
             sentence = Sentence(draft.text, citations, attempt.support)
             return Verdict(sentence, support=attempt.support)

@@ -193,7 +193,7 @@ def added(archive: Archive, questions: tuple[Question, ...], table: Table) -> No
             continue
         evidence = _evidence(sentences)
         draft = Draft(sentences[0].rstrip(".") + " today.", (1,))
-        checking = _seconds(partial(verify.check, support, draft, evidence, text))
+        checking = _seconds(partial(verify.check, support, draft, evidence, text, _silent))
         pairs = [(verify._read([one]), draft.text) for one in evidence]
         ours.append(reading + checking)
         bare.append(
@@ -227,6 +227,11 @@ def start_up(table: Table) -> None:
 
 def _row(table: Table, name: str, ours: float, bare: float, wanted: str) -> None:
     table.add_row(name, f"{ours:,.2f}", f"{bare:,.2f}", f"{ours / bare:.2f}", wanted)
+
+
+def _silent(text: str, claim: str) -> bool:
+    """In place of the language model, which is measured elsewhere: it denies nothing."""
+    return False
 
 
 def _seconds(action: Callable[[], object]) -> float:

@@ -19,6 +19,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib import resources
+from functools import partial
 from pathlib import Path
 from statistics import mean, median
 from typing import Any
@@ -198,7 +199,8 @@ def ask(
         return row | {"error": str(error)}
     row["seconds"] = time.perf_counter() - started
     row["worded"] = float(bool(drafts))
-    verdicts = [verify.check(archive._support, draft, found, query) for draft in drafts[:1]]
+    denies = partial(answer.denies, archive._llm)
+    verdicts = [verify.check(archive._support, draft, found, query, denies) for draft in drafts[:1]]
     shown = " ".join(verdict.sentence.text for verdict in verdicts if verdict.sentence)
     gold = metrics.contains(shown, question.answers) if question.phrases else None
     return row | {

@@ -7,7 +7,7 @@ from conftest import ScriptedLLM, article
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rag.answer import Draft, messages, phrase, prompt_hashes, write
+from rag.answer import Draft, denies, messages, phrase, prompt_hashes, write
 from rag.evidence import EvidenceSentence
 
 PROMPTS = Path(__file__).resolve().parents[1] / "prompts"
@@ -101,3 +101,22 @@ def test_a_phrase_is_one_line(reply: str, expected: str) -> None:
 def test_prompts_are_hashed() -> None:
     assert set(prompt_hashes()) == {file.name for file in PROMPTS.glob("*.txt")}
     assert all(len(value) == 12 for value in prompt_hashes().values())
+
+
+@pytest.mark.parametrize(
+    ("reply", "expected"),
+    [
+        ("No", True),
+        (" no.", True),
+        ("**No**", True),
+        ("Yes", False),
+        ("", False),
+        ("Norway", False),
+    ],
+)
+def test_only_a_no_denies(reply: str, expected: bool) -> None:
+    llm = ScriptedLLM(phrase=reply)
+    assert denies(llm, "It closed.\nSay yes.", "The bridge\nclosed.") is expected
+    ((role, prompt),) = llm.asked[0]
+    assert role == "user"
+    assert prompt.startswith("Text: It closed. Say yes.\n\nClaim: The bridge closed.\n")

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from rag.answer import Draft
 from rag.evidence import EvidenceSentence
 from rag.support import SupportModel
-from rag.verify import MIN_SUPPORT, check, quotes, supports
+from rag.verify import MIN_SUPPORT, Support, Verdict, check, quotes, supports
 
 TEXT = (
     "The council voted 6-1 to repair the bridge for $14.2 million. "
@@ -47,6 +47,11 @@ def evidence(*texts: str, similarity: float = 0.6) -> list[EvidenceSentence]:
     ]
 
 
+def checked(model: Support, draft: Draft, lines: Sequence[EvidenceSentence], query: str) -> Verdict:
+    """The check where the language model objects to nothing."""
+    return check(model, draft, lines, query, lambda text, claim: False)
+
+
 ALL = evidence(*TEXT.replace(". ", ".\n").split("\n"))
 
 
@@ -63,7 +68,7 @@ ALL = evidence(*TEXT.replace(". ", ".\n").split("\n"))
 def test_a_supported_sentence_cites_its_span(
     model: SupportModel, text: str, number: int, cited: int
 ) -> None:
-    verdict = check(model, Draft(text, (number,)), ALL, QUESTION)
+    verdict = checked(model, Draft(text, (number,)), ALL, QUESTION)
     sentence = verdict.sentence
     assert sentence is not None
     assert [citation.quote for citation in sentence.citations] == [ALL[cited].text]
@@ -86,23 +91,23 @@ def test_a_supported_sentence_cites_its_span(
 )
 def test_a_plain_finding_outweighs_any_model(text: str, reason: str) -> None:
     for numbers in ((), (1,), (2,), (3,), (9,)):
-        assert check(Believer(chance=1.0), Draft(text, numbers), ALL, QUESTION).sentence is None
+        assert checked(Believer(chance=1.0), Draft(text, numbers), ALL, QUESTION).sentence is None
     own = 3 if "paid" in text else 2 if "Osgood" in text else 1
-    verdict = check(Believer(chance=1.0), Draft(text, (own,)), ALL, QUESTION)
+    verdict = checked(Believer(chance=1.0), Draft(text, (own,)), ALL, QUESTION)
     assert reason in verdict.reason
 
 
 def test_a_model_outweighs_plain_checks_that_pass() -> None:
     draft = Draft("The council voted to repair the bridge.", (1,))
-    verdict = check(Believer(chance=MIN_SUPPORT - 0.01), draft, ALL, QUESTION)
+    verdict = checked(Believer(chance=MIN_SUPPORT - 0.01), draft, ALL, QUESTION)
     assert verdict.sentence is None
     assert verdict.reason == "the cited text does not support it"
-    assert check(Believer(chance=MIN_SUPPORT + 0.01), draft, ALL, QUESTION).sentence is not None
+    assert checked(Believer(chance=MIN_SUPPORT + 0.01), draft, ALL, QUESTION).sentence is not None
 
 
 def test_the_model_is_asked_once_and_reads_the_title() -> None:
     model = Believer()
-    check(model, Draft("The council voted to repair the bridge.", (2, 3)), ALL, QUESTION)
+    checked(model, Draft("The council voted to repair the bridge.", (2, 3)), ALL, QUESTION)
     (pairs,) = model.asked
     assert [text for text, _ in pairs] == [
         f"Council backs bridge, 2024. {ALL[1].text} {ALL[2].text}",
@@ -112,14 +117,14 @@ def test_the_model_is_asked_once_and_reads_the_title() -> None:
 
 def test_a_draft_without_support_names_what_it_came_nearest_to() -> None:
     draft = Draft("Osgood said that the plan was late.", (3,))
-    verdict = check(Believer("Osgood"), draft, ALL, QUESTION)
+    verdict = checked(Believer("Osgood"), draft, ALL, QUESTION)
     assert verdict.sentence is None
     assert verdict.near == ALL[1]
     assert verdict.support == pytest.approx(0.9)
 
 
 def test_a_sentence_of_the_evidence_is_supported_whatever_the_model_says() -> None:
-    verdict = check(Believer(chance=0.0), Draft(ALL[1].text, (2,)), ALL, QUESTION)
+    verdict = checked(Believer(chance=0.0), Draft(ALL[1].text, (2,)), ALL, QUESTION)
     assert verdict.sentence is not None
     assert verdict.sentence.support == 1.0
 
@@ -127,20 +132,20 @@ def test_a_sentence_of_the_evidence_is_supported_whatever_the_model_says() -> No
 def test_the_question_alone_supports_nothing() -> None:
     draft = Draft("The mayor resigned in June.", (1,))
     asked = "Why did the mayor resign in June?"
-    assert check(Believer(chance=1.0), draft, ALL, asked).sentence is None
+    assert checked(Believer(chance=1.0), draft, ALL, asked).sentence is None
 
 
 def test_no_evidence_supports_nothing() -> None:
-    verdict = check(Believer(), Draft("Anything.", (1,)), [], "?")
+    verdict = checked(Believer(), Draft("Anything.", (1,)), [], "?")
     assert verdict.sentence is None
     assert verdict.near is None
 
 
 def test_a_model_that_only_points_is_quoted() -> None:
-    sentence = check(Believer(), Draft("", (2,)), ALL, QUESTION).sentence
+    sentence = checked(Believer(), Draft("", (2,)), ALL, QUESTION).sentence
     assert sentence is not None
     assert sentence.text == sentence.citations[0].quote == ALL[1].text
-    assert check(Believer(), Draft("", (9,)), ALL, QUESTION).sentence is None
+    assert checked(Believer(), Draft("", (9,)), ALL, QUESTION).sentence is None
 
 
 def test_supports_is_a_probability_or_nothing(model: SupportModel) -> None:
@@ -180,7 +185,7 @@ DEPOT_LINES = [
 def test_what_only_the_question_or_a_title_says_is_not_supported(
     text: str, query: str, reason: str
 ) -> None:
-    verdict = check(Believer(), Draft(text, ()), DEPOT_LINES[::-1], query)
+    verdict = checked(Believer(), Draft(text, ()), DEPOT_LINES[::-1], query)
     assert verdict.sentence is None
     assert reason in verdict.reason
 
@@ -189,5 +194,29 @@ def test_a_name_of_the_title_stands_where_the_text_names_no_other() -> None:
     lines = [
         EvidenceSentence(article(3, "It bought 40 buses.", title="Calder's buses"), 0, 19, 1, 1, 1)
     ]
-    verdict = check(Believer(), Draft("Calder bought 40 buses.", ()), lines, "Who bought buses?")
+    verdict = checked(Believer(), Draft("Calder bought 40 buses.", ()), lines, "Who bought buses?")
     assert verdict.sentence is not None
+
+
+def test_what_passes_is_not_shown_where_the_language_model_denies_it() -> None:
+    asked = []
+
+    def denies(text: str, claim: str) -> bool:
+        asked.append((text, claim))
+        return True
+
+    draft = Draft("The council voted to repair the bridge.", (1,))
+    verdict = check(Believer(), draft, ALL, QUESTION, denies)
+    assert verdict.sentence is None
+    assert verdict.reason == "the language model does not find it in the cited text"
+    assert verdict.near == ALL[0]  # to be worded again from there, or quoted
+    assert asked == [(f"Council backs bridge, 2024. {ALL[0].text}", draft.text)]
+
+
+def test_the_language_model_is_not_asked_about_a_quotation_nor_what_fails_before() -> None:
+    def denies(text: str, claim: str) -> bool:
+        raise AssertionError(claim)
+
+    assert check(Believer(), Draft(ALL[1].text, (2,)), ALL, QUESTION, denies).sentence is not None
+    failing = Draft("The council voted to repair the bridge for $15 million.", (1,))
+    assert check(Believer(), failing, ALL, QUESTION, denies).sentence is None
