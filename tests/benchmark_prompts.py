@@ -18,8 +18,8 @@ import random
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from importlib import resources
 from functools import partial
+from importlib import resources
 from pathlib import Path
 from statistics import mean, median
 from typing import Any
