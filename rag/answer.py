@@ -18,7 +18,7 @@ from rag.passages import split_sentences
 
 MAX_ANSWER_TOKENS = 160
 MAX_PHRASE_TOKENS = 24
-MAX_VERDICT_TOKENS = 4
+MAX_VERDICT_TOKENS = 1
 _MAX_EVIDENCE_CHARACTERS = 400
 _MAX_TITLE_CHARACTERS = 120
 _MARKERS = re.compile(
@@ -106,8 +106,17 @@ def denies(llm: LLM, text: str, claim: str) -> bool:
 
     It can only object: a text that tells the model to say yes gains nothing. Raises `LLMError`.
     """
+    return is_no(verdict(llm, text, claim))
+
+
+def verdict(llm: LLM, text: str, claim: str) -> Reply:
+    """What the model says when it is asked if the text fully supports the claim."""
     words = {"text": " ".join(text.split()), "claim": " ".join(claim.split())}
-    reply = llm.reply([("user", _template(_JUDGE).render(words))], MAX_VERDICT_TOKENS)
+    return llm.reply([("user", _template(_JUDGE).render(words))], MAX_VERDICT_TOKENS)
+
+
+def is_no(reply: Reply) -> bool:
+    """Whether a verdict is a plain no; what is neither yes nor no objects to nothing."""
     return _NO.match(reply.text) is not None
 
 
