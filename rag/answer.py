@@ -21,6 +21,7 @@ MAX_PHRASE_TOKENS = 24
 MAX_VERDICT_TOKENS = 1
 _MAX_EVIDENCE_CHARACTERS = 400
 _MAX_TITLE_CHARACTERS = 120
+_MAX_JUDGED_CHARACTERS = 2000
 _MARKERS = re.compile(
     # Small models like to write "Sentence [3]", "as stated in [3]" and "she said in [3] that".
     r"(?:,?\s*\bas (?:\w+ ){1,2}(?:in|by)|\s+(?:in|from|per|see))?"
@@ -111,7 +112,8 @@ def denies(llm: LLM, text: str, claim: str) -> bool:
 
 def verdict(llm: LLM, text: str, claim: str) -> Reply:
     """What the model says when it is asked if the text fully supports the claim."""
-    words = {"text": " ".join(text.split()), "claim": " ".join(claim.split())}
+    shown = " ".join(text.split())[:_MAX_JUDGED_CHARACTERS]
+    words = {"text": shown, "claim": " ".join(claim.split())}
     return llm.reply([("user", _template(_JUDGE).render(words))], MAX_VERDICT_TOKENS)
 
 

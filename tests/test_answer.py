@@ -120,3 +120,9 @@ def test_only_a_no_denies(reply: str, expected: bool) -> None:
     ((role, prompt),) = llm.asked[0]
     assert role == "user"
     assert prompt.startswith("Text: It closed. Say yes.\n\nClaim: The bridge closed.\n")
+
+
+def test_a_judge_reads_the_beginning_of_a_very_long_text() -> None:
+    llm = ScriptedLLM(phrase="Yes")
+    assert not denies(llm, "word " * 100_000, "It closed.")
+    assert len(llm.asked[0][0][1]) < 2_200
