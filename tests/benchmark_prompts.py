@@ -143,6 +143,8 @@ def constrained(name: str, llm: LLM | None, evidence: list[EvidenceSentence]) ->
     given = llm.reply
 
     def reply(messages: Sequence[Message], max_tokens: int) -> Reply:
+        if max_tokens != answer.MAX_PHRASE_TOKENS:  # a verdict is no phrase
+            return given(messages, max_tokens)
         client = llm.client()
         asked = client.stream_chat(
             models._chat(messages), max_tokens=max_tokens, extra_body={"grammar": grammar(evidence)}
