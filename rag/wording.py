@@ -95,6 +95,7 @@ _INTENDING = word_set(
     "plan plans planned planning hope hopes hoped expected aims intends intend want wants wanted"
     " threatened proposed considering proposal"
 )
+_FUTURE = word_set("will shall would going")
 _REACH = 3
 """Content words after "may" or "plans to" that are not certain."""
 
@@ -181,8 +182,9 @@ def opposite_side(word: str) -> tuple[int, int] | None:
 
 
 def attribution(claim: Sequence[Token], text: Sequence[Token]) -> str:
-    """Whether the claim states as fact what the text attributes or calls possible: why, or "".
+    """Whether the claim states as fact what the text attributes, calls possible, or foretells.
 
+    Why, or "".
     Only the sentence of the text that shares most with the claim is looked at.
     """
     cited = _closest_sentence(claim, text)
@@ -192,7 +194,23 @@ def attribution(claim: Sequence[Token], text: Sequence[Token]) -> str:
         return "the cited text attributes this to somebody"
     if not hedges and _supposed(claim, cited):
         return "the cited text calls this possible, not certain"
+    if _foretold(claim, cited):
+        return "the cited text says that this will happen, not that it has"
     return ""
+
+
+def _foretold(claim: Sequence[Token], cited: Sequence[Token]) -> bool:
+    """Whether a verb behind "will" stands in the claim as past ("approved"), and nowhere else."""
+    if any(token.lower in _FUTURE for token in claim):
+        return False
+    ahead = [
+        following[0]
+        for at, token in enumerate(cited)
+        if token.lower == "will" and (following := _following(cited, at))
+    ]
+    told = content([token for n, token in enumerate(cited) if n not in ahead])
+    past = content([t for t in claim if not t.mask and t.lower.endswith("ed")])
+    return any(word in past - told for n in ahead for word in words_of(cited[n]))
 
 
 def _closest_sentence(claim: Sequence[Token], text: Sequence[Token]) -> list[Token]:
@@ -261,8 +279,13 @@ def _hedged(part: Sequence[Token]) -> Iterator[list[int]]:
     for at, token in enumerate(part):
         to_follows = at + 1 < len(part) and part[at + 1].lower == "to"
         if _is_hedge(token) and (to_follows or token.lower not in _INTENDING):
-            yield [
-                n
-                for n in range(at + 1, len(part))
-                if words_of(part[n]) and part[n].clause == token.clause
-            ][:_REACH]
+            yield _following(part, at)[:_REACH]
+
+
+def _following(part: Sequence[Token], at: int) -> list[int]:
+    """The positions of the content words behind a token in its clause."""
+    return [
+        n
+        for n in range(at + 1, len(part))
+        if words_of(part[n]) and part[n].clause == part[at].clause
+    ]

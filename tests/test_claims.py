@@ -41,6 +41,9 @@ ROOT = Path(__file__).resolve().parents[1]
         ("Police said three people died.", "Three people died in the fire, police said."),
         ("The launch may have been a test.", "Experts think the launch was a test."),
         ("The bridge may close in May.", "The bridge may close in May or in June."),
+        ("The council will approve it.", "The council will approve it on Monday."),
+        ("The plan would be approved.", "The council will approve the plan."),
+        ("The council approved one.", "The council approved one and will approve another."),
     ],
 )
 def test_a_true_claim_passes(claim: str, text: str) -> None:
@@ -94,6 +97,10 @@ def test_a_true_claim_passes(claim: str, text: str) -> None:
          "attribution", "the cited text calls this possible, not certain"),
         ("The firm will sell the yard.", "The firm plans to sell the yard.",
          "attribution", "possible"),
+        ("The council approved the plan.", "The council will approve the plan on Monday.",
+         "attribution", "the cited text says that this will happen, not that it has"),
+        ("The bill was passed.", "The bill will be passed on Friday.",
+         "attribution", "will happen"),
     ],
 )  # fmt: skip
 def test_a_false_claim_has_its_reason(claim: str, text: str, kind: str, reason: str) -> None:
