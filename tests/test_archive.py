@@ -91,6 +91,26 @@ def test_an_unsupported_draft_is_written_once_more_from_its_evidence(ask_with) -
         assert check.outcome == "quoted"
 
 
+def test_a_sentence_that_the_model_itself_denies_is_replaced_by_the_quote(ask_with) -> None:
+    draft = (
+        "Many outside experts think Kim is building the arsenal to gain leverage over Washington."
+    )
+    answers = {}
+    for said in ("Yes", "No"):
+        llm = ScriptedLLM(f"{draft} [1]", phrase=said)
+        answers[said] = ask_with(llm, accepted_error=1.0).ask(WHY)
+        judged = [asked for asked in llm.asked if asked[-1][1].endswith("Answer Yes or No.")]
+        assert all(draft in asked[-1][1] for asked in judged)
+        assert len(judged) == {"Yes": 1, "No": 2}[said]  # once more for what is written anew
+    (kept,) = answers["Yes"].trace.checks
+    assert (kept.outcome, answers["Yes"].sentences[0].text) == ("kept", draft)
+    (denied,) = answers["No"].trace.checks
+    assert denied.outcome == "quoted"
+    assert denied.reason == "the language model does not find it in the cited text"
+    quote = answers["No"].sentences[0]
+    assert quote.text == " ".join(quote.citations[0].quote.split()) != draft
+
+
 def test_an_unsupported_draft_is_replaced_by_the_quote(ask_with) -> None:
     archive = ask_with(ScriptedLLM("He bought 99 zeppelins in Peru. [1]"), accepted_error=1.0)
     answer = archive.ask("How much is the stolen Halloran chronometer insured for?")
