@@ -207,9 +207,9 @@ def _drafts(text: str, numbers: tuple[int, ...]) -> Iterator[Draft]:
         return
     for span in split_sentences(text):
         sentence = text[span.start : span.end].strip()
-        round_marker = _ROUND_MARKER.search(sentence)
-        if round_marker:
-            sentence = _ROUND_MARKER.sub("", sentence)
+        named = numbers
+        if marker := _ROUND_MARKER.search(sentence):
+            sentence = sentence[: marker.start()] + sentence[marker.end() :]
+            named = numbers or _numbers(marker[1])
         if sentence.strip(_EDGES):
-            named = (int(round_marker[1]),) if round_marker and not numbers else numbers
             yield Draft(sentence, named)

@@ -244,13 +244,15 @@ class _Run:
         Where the model has given a phrase, a draft without it is no answer, and a sentence that
         has the phrase is quoted: one that the draft names, or else the best.
         """
-        with self.stage("verify"):
-            verdict = self._tools.check(draft, part.evidence, part.query)
-        if part.home and (verdict.sentence is None or not _says(draft.text, part.short)):
+        verdict = verify.Verdict(None, _WITHOUT_PHRASE)
+        if part.home is None or _says(draft.text, part.short):
+            with self.stage("verify"):
+                verdict = self._tools.check(draft, part.evidence, part.query)
+        if part.home and verdict.sentence is None:
             named = [part.evidence[n - 1] for n in draft.numbers if 0 < n <= len(part.evidence)]
             home = next((one for one in named if _says(one.text, part.short)), part.home)
             (quote,) = verify.quotes([home])
-            return self._note(draft.text, "quoted", quote, verdict.reason or _WITHOUT_PHRASE)
+            return self._note(draft.text, "quoted", quote, verdict.reason)
         if verdict.sentence is not None:
             return self._note(draft.text, "kept", verdict.sentence)
         if verdict.near is None:

@@ -68,9 +68,13 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class _Attempt:
-    """A draft against some evidence sentences: its support, and what speaks against it, or ""."""
+    """A draft against some evidence sentences: its support, and what speaks against it, or "".
+
+    `quoted` says whether it is one of them word for word.
+    """
 
     cited: tuple[EvidenceSentence, ...]
+    quoted: bool
     support: float
     reason: str
 
@@ -99,8 +103,7 @@ def check(
     nearest = sorted(attempts, key=lambda attempt: -attempt.support)
     for attempt in (*attempts[: len(first)], *nearest):
         if not attempt.reason:
-            spans = " ".join(e.text for e in attempt.cited)
-            if not is_quote(draft.text, spans) and denies(_read(attempt.cited), draft.text):
+            if not attempt.quoted and denies(_read(attempt.cited), draft.text):
                 return Verdict(None, _DENIED, attempt.cited[0], attempt.support)
             citations = tuple(Citation(e.article, e.start, e.end) for e in attempt.cited)
             sentence = Sentence(draft.text, citations, attempt.support)
@@ -116,11 +119,12 @@ def _attempts(
     attempts = []
     for cited, chance in zip(groups, found, strict=True):
         spans = " ".join(e.text for e in cited)
-        support = 1.0 if is_quote(text, spans) else float(chance)
+        quoted = is_quote(text, spans)
+        support = 1.0 if quoted else float(chance)
         reason = _objection(text, spans, cited, query)
         if not reason and support < MIN_SUPPORT:
             reason = _UNSUPPORTED
-        attempts.append(_Attempt(cited, support, reason))
+        attempts.append(_Attempt(cited, quoted, support, reason))
     return attempts
 
 

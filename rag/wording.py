@@ -182,9 +182,8 @@ def opposite_side(word: str) -> tuple[int, int] | None:
 
 
 def attribution(claim: Sequence[Token], text: Sequence[Token]) -> str:
-    """Whether the claim states as fact what the text attributes, calls possible, or foretells.
+    """Why the claim states as fact what the text attributes, calls possible or foretells, or "".
 
-    Why, or "".
     Only the sentence of the text that shares most with the claim is looked at.
     """
     cited = _closest_sentence(claim, text)

@@ -11,7 +11,6 @@ model does not say no.
 from __future__ import annotations
 
 import argparse
-import math
 import random
 from collections import defaultdict
 from pathlib import Path
@@ -21,6 +20,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
+from scipy.special import logit
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 
@@ -29,9 +29,9 @@ from rag.models import LLM, make_llm
 from rag.settings import load_settings
 from rag.support import SupportModel, nearest
 from rag.verify import MIN_SUPPORT, supports
+from rag.weights.calibrate_support import OWN
 from rag.weights.data_support import Example, load
 
-MADE = {"realtimeqa"}
 SEED = 3
 Floats = NDArray[np.float64]
 
@@ -40,7 +40,7 @@ def sample(data: Path, pairs: int) -> dict[str, list[Example]]:
     """Held-back pairs per published set, half of them supported."""
     sets: dict[str, dict[int, list[Example]]] = defaultdict(lambda: {0: [], 1: []})
     for example in load(data):
-        if example.held_back and example.set not in MADE:
+        if example.held_back and example.set != OWN:
             sets[example.set][example.label].append(example)
     chance = random.Random(SEED)
     return {
@@ -53,15 +53,12 @@ def judged(llm: LLM, example: Example) -> float:
     """The logit of yes; where the model gives no certainty, 1 for yes and -1 for no."""
     reply = verdict(llm, nearest(example.evidence, example.claim), example.claim)
     sign = -1 if is_no(reply) else 1
-    if reply.certainty is None:
-        return sign
-    sure = min(max(reply.certainty, 1e-6), 1 - 1e-6)
-    return sign * math.log(sure / (1 - sure))
+    return sign if reply.certainty is None else sign * _logit(reply.certainty, 1e-6)
 
 
-def logit(chance: float) -> float:
-    chance = min(max(chance, 1e-3), 1 - 1e-3)
-    return math.log(chance / (1 - chance))
+def _logit(chance: float, least: float = 1e-3) -> float:
+    """The logit of a probability that is held to `least` from 0 and from 1."""
+    return float(logit(np.clip(chance, least, 1 - least)))
 
 
 def columns(sets: dict[str, list[Example]], values: dict[str, Floats]) -> list[list[str]]:
@@ -76,7 +73,7 @@ def columns(sets: dict[str, list[Example]], values: dict[str, Floats]) -> list[l
         )
         ours, model = values[name].T
         both = known.decision_function(values[name])
-        shown = (ours >= logit(MIN_SUPPORT)) & (model > 0)
+        shown = (ours >= _logit(MIN_SUPPORT)) & (model > 0)
         figure = [
             part
             for one in (ours, model, both)
@@ -91,7 +88,7 @@ def passing(sets: dict[str, list[Example]], values: dict[str, Floats]) -> list[s
     """How many supported claims pass, and how many of those that pass are supported."""
     labels = np.array([e.label for examples in sets.values() for e in examples])
     ours, model = np.concatenate([values[name] for name in sets]).T
-    enough = ours >= logit(MIN_SUPPORT)
+    enough = ours >= _logit(MIN_SUPPORT)
     lines = []
     for name, passed in (("our check", enough), ("and no objection", enough & (model > 0))):
         kept, true = passed[labels == 1].mean(), labels[passed].mean()
@@ -116,7 +113,7 @@ def main() -> None:
     values = {
         name: np.array(
             [
-                (logit(supports(ours, e.claim, e.evidence)), judged(llm, e))
+                (_logit(supports(ours, e.claim, e.evidence)), judged(llm, e))
                 for e in track(examples, name)
             ]
         )
